@@ -62,6 +62,8 @@ class Workload:
     uid: str = ""
     ports: tuple[int, ...] = ()
     """Container ports, whether or not a Service names them."""
+    explicit_proxy: bool = False
+    """Its pod network can't redirect: the app is told of its sidecar by ``http_proxy`` (design decision 3)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,0 +1,54 @@
+"""What was said between two workloads? One request or connection, as one proxy reported it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from meshlab.mesh.identity import Identity
+
+
+class Side(StrEnum):
+    """Which end's proxy reported (SMI TrafficMetrics' `edge.side`)."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One access-log entry in the mesh's words. A data plane reads its own logs into this."""
+
+    side: Side
+    time: float
+    """Start, seconds since the epoch."""
+    reporter: str
+    """``namespace/name`` of the pod whose proxy reported."""
+    source: Identity | None
+    destination: Identity | None
+    source_workload: str = ""
+    destination_workload: str = ""
+    upstream: str = ""
+    """The Service port called, ``namespace/name|port``; on the client side of a split, the chosen backend."""
+    method: str = ""
+    path: str = ""
+    authority: str = ""
+    status: int = 0
+    """HTTP status; 0 when there was no answer, or no HTTP."""
+    duration_ms: float = 0.0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    flags: tuple[str, ...] = ()
+    """Response flags in the proxy's short form: ``UF``, ``UO``, ``NR``."""
+    details: str = ""
+    allowed_by: str = ""
+    """The permission that let it in, where the server's proxy says so."""
+    tls_version: str = ""
+    """Empty: not encrypted."""
+    peer_serial: str = ""
+    request_id: str = ""
+
+    @property
+    def mtls(self) -> bool:
+        """Whether both ends proved who they are."""
+        return bool(self.tls_version) and self.source is not None and self.destination is not None
