@@ -179,7 +179,9 @@ class Kube:
         path, about = kind.path(namespace, name, subresource), str(Ref(kind.kind, name, namespace))
         return await self.request("PATCH", path, body=body, content_type=content_type, about=about)  # type: ignore[no-any-return]
 
-    async def apply(self, obj: Object, *, manager: str = "meshlab", force: bool = False, dry_run: bool = False) -> Object:
+    async def apply(
+        self, obj: Object, *, manager: str = "meshlab", force: bool = False, dry_run: bool = False
+    ) -> Object:
         """Server-side apply. Without `force` a field owned by another manager is ApiError 409."""
         kind, ref = await self.kind_of(obj), Ref.of(obj)
         query: dict[str, Any] = {"fieldManager": manager, "force": "true" if force else "false"}
@@ -194,7 +196,10 @@ class Kube:
         """Delete an object; no error when it is gone already."""
         try:
             await self.request(
-                "DELETE", kind.path(namespace, name), query={"propagationPolicy": propagation}, about=f"{kind.kind} {name}"
+                "DELETE",
+                kind.path(namespace, name),
+                query={"propagationPolicy": propagation},
+                about=f"{kind.kind} {name}",
             )
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:
@@ -208,7 +213,9 @@ class Kube:
         if wanted not in self._kinds:
             known = sorted(kind for version, kind in self._kinds if version == wanted[0])
             hint = f"it serves {', '.join(known)}" if known else "kubectl api-resources lists what it serves"
-            raise PolicyError("ML203", f"the cluster serves no {wanted[1]} of {wanted[0]}", about=str(Ref.of(obj)), hint=hint)
+            raise PolicyError(
+                "ML203", f"the cluster serves no {wanted[1]} of {wanted[0]}", about=str(Ref.of(obj)), hint=hint
+            )
         return self._kinds[wanted]
 
     async def _discover(self, api_version: str) -> None:
@@ -229,7 +236,13 @@ class Kube:
         return (ref.namespace or "default") if kind.namespaced else ""
 
     async def _send(
-        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str, timeout: float | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        content_type: str,
+        timeout: float | None,
     ) -> aiohttp.ClientResponse:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
