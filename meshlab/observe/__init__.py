@@ -1,0 +1,19 @@
+"""What do proxies report, and how does it become edges, windows and figures?
+
+The stream that the lab reads (`GET /apis/observe.meshlab.dev/v1alpha1/stream`) is one JSON object a line,
+twice a second, also when nothing happened, so that a reader sees time pass::
+
+    {"t": 1700000000.5,                # end of the window, seconds since the epoch
+     "window": 0.5,                    # its length in seconds; counts belong to it alone
+     "permissive": true,               # the mode in force
+     "edges": [{                       # only edges with requests in this window
+        "source": "bookbuyer/bookbuyer",            # identity namespace/service account, "" when not proven
+        "source_workload": "bookbuyer",             # owner's name, else the pod's
+        "destination": "bookstore/bookstore",
+        "destination_workload": "bookstore-v1",
+        "service": "bookstore/bookstore-v1|14001",  # the upstream called
+        "requests": 3, "failures": 1, "mtls": 3,    # failures: 4xx that the mesh gave (403), 5xx, no answer
+        "statuses": {"200": 2, "403": 1},
+        "latency": {"1": 0, "2": 2, "5": 1},        # milliseconds, upper bound of the bucket -> count, so that
+        "p50": 1.6, "p90": 4.1, "p99": 4.8}]}       # edges and windows can be added up and percentiles stay true
+"""
