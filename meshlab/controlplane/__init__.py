@@ -1,0 +1,29 @@
+"""The loop that joins everything: what the cluster says becomes what every proxy is told.
+
+Kubernetes objects → `facts` → World → ProxyView per proxy → Snapshot → delta xDS; access logs come back up
+into per-edge windows. It runs as a pod (`python -m meshlab.controlplane`) and meets its cluster only at the
+Kubernetes API.
+
+The aggregated API, ``/apis/observe.meshlab.dev/v1alpha1/…`` (a kubeconfig is all a reader needs; an EDGE is
+described in `meshlab.observe`; times are seconds since the epoch):
+
+``edges?window=30``
+    ``{"kind": "EdgeList", "t": …, "window": 30.0, "permissive": true, "edges": [EDGE, …]}``
+``stream``
+    Newline-delimited JSON, twice a second, only what is new since the line before (see `meshlab.observe`).
+    Each request is in exactly one line, so that sums over lines are true counts.
+``proxies``
+    ``{"kind": "ProxyList", "items": [{"proxy": "namespace/pod", "workload": "owner", "identity": "spiffe://…",
+    "connected": true, "certificate": {"serial": "…", "not_before": …, "not_after": …},
+    "acknowledged": {"TYPE_URL": {"NAME": "VERSION"}}, "refused": null | {"type_url": …, "reason": …},
+    "milliseconds": 3.2}]}``. `milliseconds` is what its last acknowledgement took.
+``receipts?kind=TrafficSplit&namespace=…&name=…&resourceVersion=…&timeout=5``
+    Waits until every proxy that the change concerns has acknowledged or refused it, or until the timeout:
+    ``{"kind": "Receipt", "object": {"kind", "namespace", "name", "resourceVersion"}, "seen": true,
+    "complete": true, "generation": 12, "milliseconds": 4.1, "findings": [{"code", "about", "field", "what",
+    "cure", "severity"}], "proxies": [{"proxy": "namespace/pod", "acknowledged": true, "milliseconds": 3.9,
+    "refused": ""}]}``. No proxies: the change made no difference to any.
+``mesh``
+    ``{"kind": "Mesh", "permissive": true, "egress": false, "trust_domain": "cluster.local", "generation": 12,
+    "proxies": 5, "connected": 5, "findings": […]}``.
+"""
