@@ -1,0 +1,1 @@
+"""A Kubernetes API server on aiohttp and SQLite. Start reading at `server.py`: it draws the pipeline."""

@@ -1,0 +1,104 @@
+"""How does a request become an answer?
+
+The pipeline, in order::
+
+    parse         path and method → RequestInfo                                       request.py
+    authenticate  who asks                                                            surface.authenticate
+    authorize     may they                                                            surface.authorize
+    route         a path that is no resource                                          surface.serve_path
+                  a group version claimed by an APIService                            surface.aggregate
+                  a create-only kind (TokenReview …)                                  surface.review
+                  a resource or a subresource                                         handlers.py
+    decode        JSON and YAML; protobuf                                             body.py, surface.decode_protobuf
+    check         unknown fields and types (fieldValidation=Strict|Warn|Ignore)       surface.check
+    default       built-in kinds; custom kinds (defaults of the schema, pruning)      defaults*.py, surface.default
+    mutate        mutating webhooks                                                   surface.mutate
+    prepare       derived fields and rules of CRDs, APIServices, webhooks, RBAC       surface.prepare
+    validate      rules of the built-in kinds, names, labels, what may not change     validation*.py
+    ask           validating webhooks                                                 surface.validate
+    store         durable, then visible, then answered                                store.py
+    encode        JSON, Table (surface.table), PartialObjectMetadata                  encode.py
+
+`Surface` (surface.py) is the one place where the pipeline meets discovery, schemas, tables, webhooks,
+authentication and the rest; its methods' docstrings are the contract. Anything may raise a StatusError
+(status.py), which is answered as it is. A module that needs to read or write objects uses
+`server.store` (`get`, `list`, `watch`) or, to go through admission, `server.handlers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.builtin import builtin_resources
+from meshlab.cluster.embedded.apiserver.registry import Registry
+from meshlab.cluster.embedded.apiserver.request import Call, request_info
+from meshlab.cluster.embedded.apiserver.status import StatusError
+from meshlab.cluster.embedded.apiserver.surface import Surface
+
+if TYPE_CHECKING:
+    from meshlab.cluster.embedded.apiserver.pki import Pki
+
+log = logging.getLogger(__name__)
+
+
+class ApiServer:
+    """A Kubernetes API server over one SQLite file. `await start(...)`, later `await stop()`."""
+
+    def __init__(self, state_dir: Path, pki: Pki) -> None:
+        self.state_dir = state_dir
+        self.pki = pki
+        self.registry = Registry.of(builtin_resources())
+        self.surface = Surface(self)
+        self.url = ""
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Open the store and listen; the port that was bound (a free one for 0)."""
+        await self.surface.start()
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, ssl_context=self.pki.server_context(), shutdown_timeout=2)
+        await site.start()
+        bound: int = self._runner.addresses[0][1]
+        self.url = f"https://{host}:{bound}"
+        return bound
+
+    async def stop(self) -> None:
+        """End open watches, finish what was begun, close the store."""
+        if self._runner:
+            await self._runner.cleanup()
+        await self.surface.stop()
+
+    async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(http)
+        except StatusError as error:
+            return _failure(error)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("%s %s", http.method, http.path)
+            return _failure(status.internal(str(error) or type(error).__name__))
+
+    async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
+        info = request_info(http.method, http.path, http.query)
+        user = await self.surface.authenticate(http)
+        call = Call(http, info, user)
+        refusal = await self.surface.authorize(user, info)
+        if refusal is not None:
+            raise status.unauthorized()
+        answer = await self.surface.aggregate(call) if info.is_resource else await self.surface.serve_path(call)
+        if answer is not None:
+            return answer
+        raise status.no_such_path()
+
+
+def _failure(error: StatusError) -> web.Response:
+    return web.Response(status=error.code, body=json.dumps(error.to_dict()).encode(), content_type="application/json")
