@@ -1,6 +1,6 @@
 """What does an installation consist of? Plain YAML in these folders, the same on every cluster.
 
-``crds``, ``control-plane``, ``demo`` and ``demo/policies``. Files are named so that their order is the order of applying.
+``crds``, ``control-plane``, ``demo`` and ``demo/policies``; files are applied in the order of their names.
 """
 
 from __future__ import annotations
@@ -19,5 +19,7 @@ def read(name: str, *, image: str = IMAGE) -> list[Object]:
     found: list[Object] = []
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml"):
-            found += load(file.read_text().replace(f"image: {IMAGE}\n", f"image: {image}\n"), source=f"{name}/{file.name}")
+            found += load(
+                file.read_text().replace(f"image: {IMAGE}\n", f"image: {image}\n"), source=f"{name}/{file.name}"
+            )
     return found
