@@ -1,0 +1,35 @@
+"""On which ports does a workload listen, and which Services lead there?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from meshlab.mesh.service import Protocol, Service
+from meshlab.mesh.view import InboundPort, Upstream
+
+_MOST_TELLING = (Protocol.GRPC, Protocol.TCP_SERVER_FIRST, Protocol.HTTP, Protocol.TCP)
+"""Where Services name the same port differently: what had to be written beats what is assumed."""
+
+
+def inbound_ports(services: Iterable[Service]) -> dict[str, tuple[InboundPort, ...]]:
+    """The ports of every workload (``namespace/name``) that some Service leads to, by its own target port (SMI S8).
+
+    A port that one Service calls HTTP and another TCP is listed as both: routes can be told apart on the first only.
+    """
+    found: dict[str, dict[tuple[int, bool], set[tuple[Protocol, Upstream]]]] = defaultdict(lambda: defaultdict(set))
+    for service in services:
+        for port in service.ports:
+            for endpoint in port.endpoints:
+                if endpoint.workload:
+                    key = (endpoint.port, port.protocol.is_http)
+                    found[endpoint.workload][key].add((port.protocol, Upstream(service.name, port.number)))
+    return {
+        workload: tuple(_inbound_port(number, leads) for (number, _), leads in sorted(ports.items()))
+        for workload, ports in found.items()
+    }
+
+
+def _inbound_port(number: int, leads: set[tuple[Protocol, Upstream]]) -> InboundPort:
+    protocol = min((protocol for protocol, _ in leads), key=_MOST_TELLING.index)
+    return InboundPort(number, protocol, tuple(sorted({upstream for _, upstream in leads})))
