@@ -42,9 +42,7 @@ def _problems(crd: Mapping[str, Any]) -> Iterator[Cause]:
     yield from _names(names)
     yield from _conversion(spec.get("conversion") or {})
     if spec.get("preserveUnknownFields"):
-        advice = (
-            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
-        )
+        instead = "set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
         yield invalid_value("spec.preserveUnknownFields", value=True, detail=f"cannot set to true, {instead}")
     versions = spec.get("versions") or []
     if not versions:
