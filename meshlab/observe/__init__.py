@@ -18,8 +18,9 @@ twice a second, also when nothing happened, so that a reader sees time pass::
         "p50": 1.6, "p90": 4.1, "p99": 4.8}]}       # edges and windows can be added up and percentiles stay true
 
 Each edge also has `root` (the Service port that was asked for; a split may have sent it to another, the
-`service`), `version` (the destination pod's label of that name), `bytes_sent` and `bytes_received` (bodies, seen from the caller), `tls` (the version, "" for
-none), `allowed_by` (names of the permissions that let requests in) and `reasons` (why requests failed, in the
-proxies' words, with counts).
+`service`), `version` (the destination pod's label of that name), `bytes_sent` and `bytes_received` (bodies, seen
+from the caller), `tls` (the version, "" for none), `allowed_by` (names of the permissions that let requests in)
+and `reasons` (why requests failed, in the proxies' words, with counts).
+
 A request is counted once: as its caller's proxy reported it, or, when the caller has none, as the server's did.
 """

@@ -1,0 +1,70 @@
+"""Does this pod get a sidecar? OSM's rules: the namespace says so, and the pod's own setting wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from meshlab.errors import DataPlaneError
+from meshlab.kube import Object, Ref, labels_of
+
+MESH_NAME = "meshlab"
+MONITORED_BY = "openservicemesh.io/monitored-by"
+INJECTION = "openservicemesh.io/sidecar-injection"
+IGNORE = "openservicemesh.io/ignore"
+PROXY_UUID = "osm-proxy-uuid"
+"""The label of an injected pod, as in OSM."""
+
+IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "meshlab-system"})
+
+_YES = frozenset({"enabled", "yes", "true"})
+_NO = frozenset({"disabled", "no", "false"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether to inject, and why (or why not), in a sentence."""
+
+    inject: bool
+    why: str
+
+
+def wants_sidecar(pod: Object, namespace: Object) -> Verdict:
+    """The verdict for a pod that is about to be created in a namespace.
+
+    Raises DataPlaneError ML350 when an annotation says neither yes nor no.
+    """
+    name = namespace["metadata"]["name"]
+    labels = labels_of(namespace)
+    if name in IGNORED_NAMESPACES or IGNORE in labels:
+        return Verdict(inject=False, why=f"namespace {name} is none the mesh looks at")
+    if labels.get(MONITORED_BY) != MESH_NAME:
+        return Verdict(inject=False, why=f"namespace {name} has no label {MONITORED_BY}={MESH_NAME}")
+    if (pod.get("spec") or {}).get("hostNetwork"):
+        return Verdict(inject=False, why="the pod uses the host's network, whose traffic is not the pod's alone")
+    if PROXY_UUID in labels_of(pod):
+        return Verdict(inject=False, why="the pod has a sidecar already")
+    for obj, whose in ((pod, "the pod's"), (namespace, "the namespace's")):
+        wanted = _setting(obj)
+        if wanted is not None:
+            return Verdict(inject=wanted, why=f"{whose} annotation {INJECTION} says so")
+    return Verdict(inject=False, why=f"neither pod nor namespace has the annotation {INJECTION}")
+
+
+def _setting(obj: Object) -> bool | None:
+    annotations: Mapping[str, Any] = (obj.get("metadata") or {}).get("annotations") or {}
+    value = annotations.get(INJECTION)
+    if value is None:
+        return None
+    word = str(value).lower()
+    if word in _YES:
+        return True
+    if word in _NO:
+        return False
+    raise DataPlaneError(
+        "ML350",
+        f"annotation {INJECTION} is {value!r}",
+        about=str(Ref.of(obj)),
+        hint="write enabled or disabled",
+    )
