@@ -1,0 +1,11 @@
+"""Who carries the bytes? The seam between the mesh and the proxies beside the apps.
+
+plane = EnvoyDataPlane()                               # meshlab.dataplane.envoy.plane
+pod = plane.inject(pod, settings)                      # injector: the pod with its sidecar
+snapshot = plane.compile(view, Credentials(svid, bundle))
+server = AdsServer(plane.stages, services=plane.receivers(sink, workload_at))
+"""
+
+from meshlab.dataplane.base import Credentials, DataPlane, SidecarSettings, Sink, WorkloadAt
+
+__all__ = ["Credentials", "DataPlane", "SidecarSettings", "Sink", "WorkloadAt"]

@@ -1,0 +1,77 @@
+"""What must a data plane be able to do? Five things; everything else about a proxy is its own affair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from meshlab.mesh.exchange import Exchange
+from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN
+
+if TYPE_CHECKING:
+    import grpc
+
+    from meshlab.identity import Svid
+    from meshlab.kube.objects import Object
+    from meshlab.mesh.view import ProxyView
+    from meshlab.xds import Snapshot
+    from meshlab.xds.stream import Stages
+
+Sink = Callable[[Exchange], None]
+"""Where what the proxies report goes, one exchange at a time, on the event loop."""
+
+WorkloadAt = Callable[[str], str]
+"""``namespace/name`` of the pod with this address; empty when it is none of the mesh's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What one identity shows, and whom everybody trusts."""
+
+    svid: Svid
+    bundle: bytes
+    """PEM roots."""
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarSettings:
+    """What the injector knows of its mesh when a pod is created."""
+
+    image: str
+    """Of the sidecar: the one the control plane itself runs."""
+    controller: str
+    """Address of the control plane: the ClusterIP of Service meshlab-controller."""
+    ca_bundle: str
+    """PEM roots by which a sidecar knows the control plane."""
+    explicit: bool
+    """The pod network can't redirect: apps are told of their proxy by ``http_proxy``."""
+    mesh: str = "meshlab"
+    controller_namespace: str = "meshlab-system"
+    controller_account: str = "meshlab-controller"
+    trust_domain: str = DEFAULT_TRUST_DOMAIN
+    log_level: str = "error"
+    """MeshConfig's spec.sidecar.logLevel."""
+
+
+class DataPlane(Protocol):
+    """A kind of proxy. Found by entry point; the built-in one is Envoy."""
+
+    stages: Stages
+    """The types it is told, in the order that keeps traffic whole (see `meshlab.xds.stream`)."""
+
+    def inject(self, pod: Object, settings: SidecarSettings) -> Object:
+        """A copy of the pod with a proxy beside its containers. A pod that has one comes back unchanged."""
+        ...
+
+    def compile(self, view: ProxyView, credentials: Credentials) -> Snapshot:
+        """What one proxy is to be told. Equal parts of views become the same resources, serialised once."""
+        ...
+
+    def read(self, log: Any, reporter: str, workload_at: WorkloadAt) -> Iterable[Exchange]:
+        """What a log message of the proxy of pod `reporter` (``namespace/name``) says, in the mesh's words."""
+        ...
+
+    def receivers(self, sink: Sink, workload_at: WorkloadAt) -> Sequence[grpc.GenericRpcHandler[Any, Any]]:
+        """Handlers (gRPC) that take the proxies' logs, for the port that configuration is served on."""
+        ...

@@ -1,0 +1,82 @@
+"""What is sent next on one stream? The order of discovery, without any I/O.
+
+Stages keep traffic whole while it is rearranged (make before break): what is pointed at goes before what
+points at it. A stage waits until the proxy has answered for the one before; removals go last, backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+
+from meshlab.xds.resource import Resource, TypeUrl
+from meshlab.xds.snapshot import Snapshot
+from meshlab.xds.subscription import Subscription
+
+Stages = Sequence[Sequence[TypeUrl]]
+
+
+class Stream:
+    """The subscriptions of one connection, and the next response that they call for."""
+
+    def __init__(self, stages: Stages) -> None:
+        self.stages = stages
+        self.subscriptions: dict[TypeUrl, Subscription] = {}
+        self._nonces = count(1)
+
+    def receive(self, request: DeltaDiscoveryRequest) -> Subscription | None:
+        """Take a request; the subscription whose response it answers, if it answers one."""
+        subscription = self.subscriptions.get(request.type_url)
+        if subscription is None:
+            self.subscriptions[request.type_url] = Subscription.opened_by(request)
+            return None
+        return subscription if subscription.receive(request) else None
+
+    def next(self, snapshot: Snapshot) -> tuple[Subscription, bytes] | None:
+        """The next response and what it belongs to; None while there is nothing to send, or it must wait."""
+        for stage in self.stages:
+            for subscription in self._open(stage):
+                if subscription.flight is None and (changed := subscription.changed(snapshot)):
+                    return subscription, self._respond(subscription, snapshot, changed, [])
+            if self._in_flight(stage):
+                return None
+        for stage in reversed(self.stages):
+            for subscription in self._open(stage):
+                if subscription.flight is None and (gone := subscription.gone(snapshot)):
+                    return subscription, self._respond(subscription, snapshot, [], gone)
+            if self._in_flight(stage):
+                return None
+        return None
+
+    def settled(self, snapshot: Snapshot) -> bool:
+        """Whether the proxy has answered for all that the snapshot holds.
+
+        A refusal ends the wait too: what hangs on the refused resource will never be asked for.
+        """
+        open_types = self.subscriptions.values()
+        if any(subscription.flight for subscription in open_types):
+            return False
+        if any(subscription.refused for subscription in open_types):
+            return True
+        return all(
+            url in self.subscriptions and self.subscriptions[url].settled(snapshot) for url in snapshot.resources
+        ) and not any(subscription.gone(snapshot) for subscription in open_types)
+
+    def _open(self, stage: Sequence[TypeUrl]) -> list[Subscription]:
+        return [self.subscriptions[url] for url in stage if url in self.subscriptions]
+
+    def _in_flight(self, stage: Sequence[TypeUrl]) -> bool:
+        return any(subscription.flight for subscription in self._open(stage))
+
+    def _respond(
+        self, subscription: Subscription, snapshot: Snapshot, changed: list[Resource], gone: list[str]
+    ) -> bytes:
+        nonce = str(next(self._nonces))
+        version = snapshot.version_of(subscription.url)
+        subscription.sent(nonce, changed, gone, version)
+        frame = DeltaDiscoveryResponse(
+            type_url=subscription.url, nonce=nonce, removed_resources=gone, system_version_info=version
+        )
+        return b"".join((frame.SerializeToString(), *(resource.body for resource in changed)))
