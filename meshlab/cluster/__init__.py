@@ -1,0 +1,1 @@
+"""Where does a lab run? `base.py` is the seam; `embedded/` the cluster that needs nothing but Python."""

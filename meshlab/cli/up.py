@@ -1,0 +1,32 @@
+"""`meshlab up`: start a lab, or finish and repair one."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+
+from rich.console import Console
+
+from meshlab.cli.options import Verbs, add_verb
+from meshlab.cli.progress import StepsOnTerminal
+from meshlab.lab import install
+
+
+def add(verbs: Verbs) -> None:
+    """Describe the verb."""
+    parser = add_verb(verbs, "up", run, "start a mesh; safe to repeat")
+    parser.add_argument("--no-demo", action="store_true", help="without the bookstore")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Take every step, showing each, then say what to do next."""
+    began = time.monotonic()
+    console = Console(highlight=False)
+    with StepsOnTerminal(console) as progress:
+        started = asyncio.run(install.start(arguments.name, not arguments.no_demo, progress))
+    console.print(f"\nLab [b]{started.name}[/b] is up after {time.monotonic() - began:.1f} s. Next:")
+    option = "" if started.name == "default" else f" --name {started.name}"
+    console.print(f"  export KUBECONFIG=$(meshlab kubeconfig{option})")
+    console.print("  kubectl get pods -A", soft_wrap=True)
+    return 0

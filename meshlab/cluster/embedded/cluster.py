@@ -1,0 +1,145 @@
+"""How is the daemon of a lab started, found and ended?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from meshlab import __version__
+from meshlab.cluster.embedded.apiserver.pki import Pki
+from meshlab.cluster.embedded.state import State, write_private, writing
+from meshlab.errors import ClusterError
+from meshlab.kube import Kube
+from meshlab.kube.objects import SERVICE
+
+HOST = "127.0.0.1"
+_START_SECONDS = 60
+_STOP_SECONDS = 30
+
+
+class EmbeddedCluster:
+    """A Kubernetes API and a node on this machine alone, in a daemon that outlives whoever started it."""
+
+    kind = "embedded"
+    network = "loopback"
+    image = f"meshlab:{__version__}"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = State(name)
+
+    async def up(self) -> None:
+        """Start the daemon unless it runs; returns when its API answers.
+
+        Safe to repeat, also from two shells at once. Raises ClusterError ML111 or ML112 for a disk that
+        can't be written, ML114 for a daemon that ends or doesn't answer, and what the daemon itself says.
+        """
+        self.state.create()
+        async with self.state.changing():
+            running = self.state.daemon()
+            if running is None:
+                await self._start()
+            elif not self.state.kubeconfig.exists():
+                write_kubeconfig(self.state, Pki.open(self.state.pki), running[0].port)
+        async with await Kube.connect(self.kubeconfig()) as kube:
+            await kube.text("/readyz")
+
+    def kubeconfig(self) -> Path:
+        """The kubeconfig with admin rights.
+
+        Raises ClusterError ML113 while the lab is down, ML119 when the file is gone.
+        """
+        again = f"meshlab up --name {self.name}"
+        if self.state.daemon() is None:
+            raise ClusterError("ML113", "it is not running", about=f"lab {self.name}", hint=again)
+        if not self.state.kubeconfig.exists():
+            raise ClusterError("ML119", "the file is gone", about=str(self.state.kubeconfig), hint=again)
+        return self.state.kubeconfig
+
+    async def reach(self, namespace: str, service: str, port: int) -> tuple[str, int]:
+        """The Service's ClusterIP: a loopback address, so the same from outside the cluster."""
+        async with await Kube.connect(self.kubeconfig()) as kube:
+            found = await kube.get(SERVICE, service, namespace)
+        return found["spec"]["clusterIP"], port
+
+    async def load_image(self) -> None:
+        """Nothing to do: the image is this installation of meshlab."""
+
+    async def down(self) -> None:
+        """End the daemon and its pods; what was applied is kept for the next `up`."""
+        if not self.state.folder.exists():
+            return
+        async with self.state.changing():
+            running = self.state.daemon()
+            if running:
+                await asyncio.to_thread(_end, running[1])
+
+    async def purge(self) -> None:
+        """`down`, and forget everything that was stored."""
+        await self.down()
+        self.state.remove()
+
+    async def _start(self) -> None:
+        reading, launcher = self._launch()
+        # It forks the daemon and ends, so the daemon is nobody's child and leaves no zombie behind.
+        await asyncio.to_thread(launcher.wait)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                line = await _read_line(reading)
+        except TimeoutError:
+            line = ""
+        if not line:
+            last_words = self.state.last_words() or "it left no word"
+            what = f"its daemon gave no sign of life: {last_words}"
+            raise ClusterError("ML114", what, about=f"lab {self.name}", hint=f"look at the end of {self.state.log}")
+        answer = json.loads(line)
+        if "code" in answer:
+            raise ClusterError(**answer)
+
+    def _launch(self) -> tuple[int, subprocess.Popen[bytes]]:
+        """The daemon's launcher, and the end of the pipe on which the daemon will say one line."""
+        command = [sys.executable, "-m", "meshlab.cluster.embedded.daemon", "--name", self.name, "--image", self.image]
+        log = self.state.fresh_log()
+        reading, writing_end = os.pipe()
+        try:
+            return reading, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writing_end, stderr=log)
+        finally:
+            os.close(writing_end)
+            os.close(log)
+
+
+def write_kubeconfig(state: State, pki: Pki, port: int) -> None:
+    """Give the lab's owner a credential of its own."""
+    with writing(state.kubeconfig):
+        text = json.dumps(pki.kubeconfig(f"https://{HOST}:{port}"), indent=1)
+    write_private(state.kubeconfig, text + "\n")
+
+
+async def _read_line(descriptor: int) -> str:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+    )
+    try:
+        return (await reader.readline()).decode()
+    finally:
+        transport.close()
+
+
+def _end(process: psutil.Process) -> None:
+    try:
+        process.send_signal(signal.SIGTERM)
+        process.wait(_STOP_SECONDS)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(_STOP_SECONDS)

@@ -1,0 +1,146 @@
+"""What runs while a lab is up? One process: API server, controllers and node in one event loop.
+
+`EmbeddedCluster.up` starts it as `python -m meshlab.cluster.embedded.daemon --name NAME` and reads one line
+from its standard output: that it is ready, or why it can't be. From then on it belongs to nobody: it has a
+session of its own, and outlives the shell or kernel that started it, until SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+
+import psutil
+
+from meshlab.cluster.embedded import addresses
+from meshlab.cluster.embedded.apiserver.pki import Pki
+from meshlab.cluster.embedded.apiserver.server import ApiServer
+from meshlab.cluster.embedded.cluster import HOST, EmbeddedCluster, write_kubeconfig
+from meshlab.cluster.embedded.controllers import run_controllers
+from meshlab.cluster.embedded.node import Node
+from meshlab.cluster.embedded.state import Record, State, known, writing
+from meshlab.errors import ClusterError, MeshlabError
+from meshlab.kube import Kube
+
+log = logging.getLogger("meshlab.daemon")
+
+_RESTART_SECONDS = 1.0
+
+
+async def serve(state: State, image: str, ready: Callable[[], None]) -> None:
+    """One lab's cluster, until cancelled; `ready` is called once, when it can be used."""
+    last = state.last()
+    siblings = [State(name).last() for name in known() if name != state.name]
+    avoid = {sibling.octet for sibling in siblings if sibling}
+    async with AsyncExitStack() as stack:
+        block = stack.enter_context(addresses.claim(state.name, kept=last.octet if last else None, avoid=avoid))
+        with writing(state.folder):
+            pki = Pki.open(state.pki, (f"127.{block.octet}.128.1",))
+        server = ApiServer(state.folder, pki, octet=block.octet)
+        port = await _listen(server, last.port if last else 0)
+        stack.push_async_callback(server.stop)
+        write_kubeconfig(state, pki, port)
+        kube = await stack.enter_async_context(await Kube.connect(state.kubeconfig))
+        await kube.text("/readyz")
+        node = Node(kube, state.folder, image=image, network=EmbeddedCluster.network, octet=block.octet)
+        stack.push_async_callback(
+            _cancel, asyncio.create_task(_keep_running("controllers", lambda: run_controllers(kube)))
+        )
+        stack.push_async_callback(_cancel, asyncio.create_task(_keep_running("node", node.run)))
+        stack.push_async_callback(node.stop)
+        state.remember(Record(os.getpid(), psutil.Process().create_time(), port, block.octet))
+        log.info("ready: https://%s:%d, addresses 127.%d.*, pid %d", HOST, port, block.octet, os.getpid())
+        ready()
+        await asyncio.Event().wait()
+
+
+async def _listen(server: ApiServer, port: int) -> int:
+    """On the port it had before, so that open kubeconfigs go on working; on a free one when that is taken."""
+    try:
+        return await server.start(HOST, port)
+    except OSError as error:
+        if not port:
+            raise
+        log.warning("port %d can't be used again (%s): taking a free one", port, error)
+        return await server.start(HOST, 0)
+
+
+async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """A defect in one part must not take the others with it: say what happened and begin that part anew."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("%s failed", name)
+        log.warning("starting the %s again", name)
+        await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _until_told(state: State, image: str) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    serving = asyncio.ensure_future(serve(state, image, lambda: _report({})))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    with suppress(asyncio.CancelledError):
+        await serving
+    log.info("ended")
+
+
+def _report(answer: dict[str, str]) -> None:
+    """The one line that `up` waits for. It may have stopped waiting; that changes nothing."""
+    with suppress(BrokenPipeError):
+        os.write(1, json.dumps(answer).encode() + b"\n")
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def _detach() -> None:
+    """Become a child of init with a session of its own: no terminal's hang-up reaches us."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.umask(0o077)
+
+
+def main() -> int:
+    """The entry point of the daemon's process."""
+    parser = argparse.ArgumentParser(prog="meshlab.cluster.embedded.daemon", description=__doc__)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--image", required=True)
+    arguments = parser.parse_args()
+    _detach()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.raiseExceptions = False  # a full disk must not turn a log line into a failure
+    state = State(arguments.name)
+    try:
+        state.hold()
+        asyncio.run(_until_told(state, arguments.image))
+    except MeshlabError as error:
+        log.error("%s", error)  # noqa: TRY400  # the message is the whole story
+        _report({"code": error.code, "what": error.what, "about": error.about, "hint": error.hint})
+        return 1
+    except Exception as error:
+        log.exception("the daemon can't go on")
+        failure = ClusterError("ML114", f"{type(error).__name__}: {error}", about=f"lab {state.name}")
+        hint = f"look at the end of {state.log}"
+        _report({"code": failure.code, "what": failure.what, "about": failure.about, "hint": hint})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

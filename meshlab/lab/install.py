@@ -1,0 +1,109 @@
+"""How does a machine become a mesh? Cluster, custom kinds, control plane, demo: each a step that can be repeated.
+
+Everything goes through the Kubernetes API by server-side apply, so a second run changes nothing, and what a
+learner changed meanwhile stays changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+from meshlab import manifests
+from meshlab.cluster.base import Cluster
+from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.kube import ApiError, Kube, Object
+from meshlab.kube.objects import MESH_CONFIG
+from meshlab.lab import preflight, ready
+from meshlab.lab.steps import Listener, Report, Say, Step, Steps, to_log
+
+MANAGER = "meshlab-install"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A lab that runs: where it is, and what was done for it."""
+
+    name: str
+    cluster: str
+    network: str
+    image: str
+    kubeconfig: Path
+    steps: tuple[Report, ...]
+
+
+async def start(name: str = "default", demo: bool = True, progress: Listener = to_log) -> Started:  # noqa: FBT001, FBT002
+    """Start a lab, or finish and repair one that was started. `progress` hears of every step."""
+    cluster = EmbeddedCluster(name)
+    installation = Installation(cluster)
+    steps = [
+        Step("Check this machine", lambda _: asyncio.to_thread(preflight.require, name)),
+        Step("Start the cluster", installation.start_cluster),
+        Step("Teach it the mesh's kinds", installation.apply_kinds),
+        Step("Start the control plane", installation.apply_control_plane),
+    ]
+    if demo:
+        steps.append(Step("Start the bookstore", installation.apply_demo))
+    taken = Steps(progress)
+    await taken.run(steps)
+    return Started(name, cluster.kind, cluster.network, cluster.image, cluster.kubeconfig(), tuple(taken.taken))
+
+
+class Installation:
+    """The steps that need a cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def start_cluster(self, say: Say) -> str:
+        """The cluster's API answers, and its nodes know the image."""
+        await self._cluster.up()
+        say("image")
+        await self._cluster.load_image()
+        return f"{self._cluster.kind}, {self._cluster.network} network"
+
+    async def apply_kinds(self, _: Say) -> str:
+        """SMI's and OSM's kinds are served."""
+        async with await self._connect() as kube:
+            crds = manifests.read("crds")
+            await self._apply(kube, crds, force=True)
+            await ready.established(kube, [crd["metadata"]["name"] for crd in crds])
+        return f"{len(crds)} kinds"
+
+    async def apply_control_plane(self, say: Say) -> str:
+        """The control plane runs and is ready to inject."""
+        async with await self._connect() as kube:
+            objects = manifests.read("control-plane", image=self._cluster.image)
+            settings = [obj for obj in objects if obj["kind"] == MESH_CONFIG.kind]
+            await self._apply(kube, [obj for obj in objects if obj not in settings], force=True)
+            await self._apply(kube, settings, force=False)
+            return await ready.available(kube, _deployments(objects), say)
+
+    async def apply_demo(self, say: Say) -> str:
+        """The bookstore's pods run, each with its sidecar."""
+        async with await self._connect() as kube:
+            objects = manifests.read("demo", image=self._cluster.image)
+            kept = await self._apply(kube, objects, force=False)
+            done = await ready.available(kube, _deployments(objects), say)
+        return f"{done}, {kept} kept as you changed them" if kept else done
+
+    async def _connect(self) -> Kube:
+        return await Kube.connect(self._cluster.kubeconfig())
+
+    async def _apply(self, kube: Kube, objects: list[Object], *, force: bool) -> int:
+        """Apply in order. Without `force` an object that somebody else changed stays as it is; the count of those."""
+        kept = 0
+        for obj in objects:
+            try:
+                await kube.apply(obj, manager=MANAGER, force=force)
+            except ApiError as error:
+                if force or error.status != HTTPStatus.CONFLICT:
+                    raise
+                kept += 1
+        return kept
+
+
+def _deployments(objects: list[Object]) -> list[ready.Key]:
+    return [(obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in objects if obj["kind"] == "Deployment"]

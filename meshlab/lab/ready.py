@@ -1,0 +1,76 @@
+"""Is it ready yet, and if not, what is it waiting for?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+
+from meshlab.errors import ClusterError
+from meshlab.kube import Kube, Object, Ref, Reflector
+from meshlab.kube.objects import CRD, DEPLOYMENT, POD
+from meshlab.lab.steps import Say
+
+Key = tuple[str, str]
+_LONGEST_SECONDS = 180
+
+
+async def established(kube: Kube, names: Collection[str]) -> None:
+    """Wait until the cluster serves these custom kinds."""
+    crds = Reflector(kube, CRD)
+    async with asyncio.timeout(_LONGEST_SECONDS):
+        async for _ in crds.changes():
+            if all(condition(crds.store.get(("", name), {}), "Established") for name in names):
+                return
+
+
+async def available(kube: Kube, deployments: Collection[Key], say: Say) -> str:
+    """Wait until every pod of these Deployments is of the newest template and available.
+
+    Raises ClusterError ML130 with what the pods say, after three minutes.
+    """
+    found = Reflector(kube, DEPLOYMENT)
+    try:
+        async with asyncio.timeout(_LONGEST_SECONDS):
+            async for _ in found.changes():
+                waiting = [key for key in deployments if not rolled_out(found.store.get(key))]
+                if not waiting:
+                    return f"{len(deployments)} ready"
+                say(f"{len(deployments) - len(waiting)} of {len(deployments)} ready, waiting for {waiting[0][1]}")
+    except TimeoutError:
+        raise await _not_ready(kube, waiting) from None
+    raise AssertionError("a reflector never ends")
+
+
+def rolled_out(deployment: Object | None) -> bool:
+    """What `kubectl rollout status` waits for."""
+    if not deployment:
+        return False
+    wanted = deployment["spec"].get("replicas", 1)
+    status = deployment.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    return seen and all(
+        status.get(field, 0) == wanted for field in ("replicas", "updatedReplicas", "availableReplicas")
+    )
+
+
+def condition(obj: Object, type_: str) -> bool:
+    """Whether a condition of an object's status is True."""
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return any(row["type"] == type_ and row["status"] == "True" for row in conditions)
+
+
+async def _not_ready(kube: Kube, waiting: list[Key]) -> ClusterError:
+    namespace, name = waiting[0]
+    reasons = [reason for pod in await kube.list(POD, namespace) for reason in pod_troubles(pod)]
+    what = f"it is not ready after {_LONGEST_SECONDS} s" + (f": {'; '.join(sorted(set(reasons)))}" if reasons else "")
+    about = str(Ref("Deployment", name, namespace))
+    return ClusterError("ML130", what, about=about, hint=f"kubectl describe pods -n {namespace}")
+
+
+def pod_troubles(pod: Object) -> Iterable[str]:
+    """Why a pod isn't running, in the words of its containers: `ErrImagePull: …`."""
+    status = pod.get("status") or {}
+    for row in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        waiting = (row.get("state") or {}).get("waiting")
+        if waiting:
+            yield f"{waiting.get('reason', 'waiting')}: {waiting.get('message', row['name'])}"

@@ -1,0 +1,100 @@
+"""How is a lab doing? Where it runs, in which mode, and whether each part answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.errors import ClusterError, MeshlabError
+from meshlab.kube import Kube
+from meshlab.kube.objects import DEPLOYMENT, MESH_CONFIG, NODE, POD
+from meshlab.lab import ready
+
+SYSTEM = "meshlab-system"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One part of the lab: whether it is well, and in which words."""
+
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `meshlab status` shows. `mode` is permissive, strict, or unknown while there is no MeshConfig."""
+
+    name: str
+    cluster: str
+    network: str
+    image: str
+    kubeconfig: str | None
+    pid: int | None
+    mode: str = "unknown"
+    health: Mapping[str, Health] = field(default_factory=dict)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every part is well."""
+        return all(part.ok for part in self.health.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {**asdict(self), "healthy": self.healthy}
+
+
+async def read(name: str = "default") -> Status:
+    """The status of a lab; one that isn't running has no pid and is not healthy."""
+    cluster = EmbeddedCluster(name)
+    running = cluster.state.daemon()
+    facts = {"name": name, "cluster": cluster.kind, "network": cluster.network, "image": cluster.image}
+    try:
+        path = cluster.kubeconfig()
+        async with await Kube.connect(path) as kube:
+            await kube.text("/readyz")
+            mode, health = await _mode(kube), await _health(kube)
+    except ClusterError as error:
+        pid = running[1].pid if running else None
+        down = {
+            "daemon": Health(pid is not None, "running" if pid else "not running"),
+            "api": Health(ok=False, detail=_short(error)),
+        }
+        return Status(**facts, kubeconfig=None, pid=pid, health=down)
+    assert running  # noqa: S101  # the kubeconfig was given
+    return Status(**facts, kubeconfig=str(path), pid=running[1].pid, mode=mode, health=health)
+
+
+async def _mode(kube: Kube) -> str:
+    try:
+        found = await kube.find(MESH_CONFIG, "meshlab-mesh-config", SYSTEM)
+    except MeshlabError:
+        found = None
+    if not found:
+        return "unknown"
+    traffic = (found.get("spec") or {}).get("traffic") or {}
+    return "permissive" if traffic.get("enablePermissiveTrafficPolicyMode") else "strict"
+
+
+async def _health(kube: Kube) -> dict[str, Health]:
+    nodes = await kube.list(NODE)
+    controller = await kube.find(DEPLOYMENT, "meshlab-controller", SYSTEM)
+    pods = await kube.list(POD)
+    unready = [pod for pod in pods if not ready.condition(pod, "Ready")]
+    troubles = "".join(f", {pod['metadata']['namespace']}/{pod['metadata']['name']} is not" for pod in unready[:1])
+    return {
+        "daemon": Health(ok=True, detail="running"),
+        "api": Health(ok=True, detail="ready"),
+        "node": Health(bool(nodes) and all(ready.condition(node, "Ready") for node in nodes), f"{len(nodes)} node"),
+        "control plane": Health(
+            ready.rolled_out(controller),
+            "ready" if ready.rolled_out(controller) else "not ready" if controller else "not installed",
+        ),
+        "pods": Health(not unready, f"{len(pods) - len(unready)} of {len(pods)} ready{troubles}"),
+    }
+
+
+def _short(error: MeshlabError) -> str:
+    return f"{error.what} [{error.code}]"
