@@ -1,0 +1,47 @@
+r"""Does this text match this pattern, in full, as the proxies judge it?
+
+Envoy matches with RE2, so the same engine answers here: Python's `re` differs in what it accepts (lookarounds,
+backreferences) and in what some patterns mean (``\s``, ``\Z``, ``$`` before a newline).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+
+_UNKNOWN_TO_RE2 = {
+    "(?=": "lookahead (?=…) is not available",
+    "(?!": "negative lookahead (?!…) is not available; write a second match for what is allowed",
+    "(?<": "lookbehind (?<…) is not available",
+}
+
+
+@lru_cache(4096)
+def full_match(pattern: str, text: str) -> bool:
+    """Whether the whole text matches. A pattern that RE2 refuses matches nothing."""
+    compiled = _compile(pattern)
+    return not isinstance(compiled, str) and compiled.fullmatch(text) is not None
+
+
+def problem(pattern: str) -> str | None:
+    """Why RE2 refuses the pattern, in words for a person; None when it is fine."""
+    compiled = _compile(pattern)
+    if not isinstance(compiled, str):
+        return None
+    known = next((words for part, words in _UNKNOWN_TO_RE2.items() if part in compiled), None)
+    return f"{known} ({compiled})" if known else compiled
+
+
+@lru_cache(4096)
+def _compile(pattern: str) -> Any:
+    """The compiled pattern, or RE2's complaint as text."""
+    try:
+        return re2.compile(pattern, _OPTIONS)
+    except re2.error as error:
+        (reason,) = error.args
+        return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)

@@ -1,0 +1,21 @@
+"""What has been set for the whole mesh?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The mesh-wide settings that meshlab acts on. The defaults hold where nobody said otherwise: nothing is open."""
+
+    permissive: bool = False
+    """Every meshed workload may call every other; mTLS stays."""
+    egress: bool = False
+    """Calls to addresses outside the mesh pass."""
+    certificate_validity: timedelta = timedelta(hours=24)
+    """How long a workload's certificate is valid."""
+    proxy_log_level: str = "error"
+    log_level: str = "info"
+    """How much the control plane logs."""

@@ -1,0 +1,47 @@
+"""What must a way of writing policies be able to do?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from meshlab.kube import Kind, Object
+from meshlab.mesh.finding import Finding
+from meshlab.mesh.rules import Permission, Split
+from meshlab.mesh.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a set of objects says, in the mesh's words, and what is wrong with it."""
+
+    permissions: tuple[Permission, ...] = ()
+    splits: tuple[Split, ...] = ()
+    settings: Settings | None = None
+    """None: this language has no say in them."""
+    findings: tuple[Finding, ...] = ()
+
+
+class PolicyLanguage(Protocol):
+    """A way of saying who may call whom and where calls go: SMI, OSM's own kinds, one day the Gateway API."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds it reads; what to watch."""
+        ...
+
+    def crds(self) -> list[Object]:
+        """The CustomResourceDefinitions that make a cluster accept its kinds."""
+        ...
+
+    def read(self, objects: Iterable[Object]) -> Facts:
+        """The facts that objects of its kinds state. Services and ServiceAccounts among them sharpen the findings.
+
+        An object with an error states nothing, so that a mistake never allows what was not meant.
+        """
+        ...
+
+    def validate(self, obj: Object, others: Iterable[Object]) -> list[Finding]:
+        """What is wrong with one object of its kinds, given the others that exist or will; nothing for other kinds."""
+        ...

@@ -1,0 +1,62 @@
+"""Which objects are there, by kind and name?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from meshlab.kube import Object
+
+
+def namespace_of(obj: Object) -> str:
+    """The namespace an object is in; `default` when it does not say, as kubectl has it."""
+    return str(obj["metadata"].get("namespace") or "default")
+
+
+def group_of(obj: Object) -> str:
+    """The API group of an object, empty for core kinds."""
+    return str(obj["apiVersion"]).rpartition("/")[0]
+
+
+def same(one: Object, other: Object) -> bool:
+    """Whether two objects are one, perhaps at two times or in two versions."""
+    return _identity(one) == _identity(other)
+
+
+def younger(one: Object, other: Object) -> bool:
+    """Whether `one` was created after `other`, as far as their timestamps tell."""
+    return _created(one) > _created(other)
+
+
+class Objects:
+    """Objects found by kind, namespace and name, whatever version of the kind they were written in."""
+
+    def __init__(self, objects: Iterable[Object]) -> None:
+        self._by_kind: dict[str, dict[tuple[str, str], Object]] = defaultdict(dict)
+        for obj in objects:
+            self._by_kind[obj.get("kind", "")][namespace_of(obj), obj["metadata"].get("name", "")] = obj
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """The object of that name."""
+        return self._by_kind[kind].get((namespace, name))
+
+    def of(self, kind: str) -> Iterator[Object]:
+        """Every object of a kind, oldest first; the name settles a tie."""
+        return iter(sorted(self._by_kind[kind].values(), key=_age))
+
+    def lacks(self, kind: str, namespace: str, name: str) -> bool:
+        """Whether an object is missing, as far as can be told: false when nothing of its kind was looked at."""
+        return bool(self._by_kind[kind]) and self.get(kind, namespace, name) is None
+
+
+def _identity(obj: Object) -> tuple[str, str, str, str]:
+    return group_of(obj), obj["kind"], namespace_of(obj), obj["metadata"].get("name", "")
+
+
+def _created(obj: Object) -> str:
+    """The creation time, which sorts as text; what has none is newest."""
+    return str(obj["metadata"].get("creationTimestamp") or "9999")
+
+
+def _age(obj: Object) -> tuple[str, str, str]:
+    return _created(obj), namespace_of(obj), obj["metadata"].get("name", "")

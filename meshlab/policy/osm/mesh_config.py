@@ -1,0 +1,81 @@
+"""MeshConfig: what has been set for the whole mesh?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from meshlab.kube import Object
+from meshlab.mesh.settings import Settings
+from meshlab.policy.objects import namespace_of
+from meshlab.policy.osm.duration import duration
+from meshlab.policy.report import Report
+from meshlab.policy.schema import check_shape
+
+NAMESPACE = "meshlab-system"
+NAME = "meshlab-mesh-config"
+
+_SHORTEST_CERTIFICATE = timedelta(minutes=1)
+_ACTED_ON = frozenset(
+    {
+        "traffic.enablePermissiveTrafficPolicyMode",
+        "traffic.enableEgress",
+        "certificate.serviceCertValidityDuration",
+        "sidecar.logLevel",
+        "observability.osmLogLevel",
+    }
+)
+
+
+def is_the_meshs(obj: Object) -> bool:
+    """Whether this MeshConfig is the one that counts; there is one for each mesh."""
+    return (namespace_of(obj), obj["metadata"].get("name")) == (NAMESPACE, NAME)
+
+
+def read(obj: Object) -> Settings:
+    """The settings of a sound MeshConfig; what it leaves out keeps its default."""
+    spec = obj.get("spec", {})
+    sidecar, traffic, observability, certificate = (
+        spec.get(part, {}) for part in ("sidecar", "traffic", "observability", "certificate")
+    )
+    default = Settings()
+    return Settings(
+        permissive=traffic.get("enablePermissiveTrafficPolicyMode", default.permissive),
+        egress=traffic.get("enableEgress", default.egress),
+        certificate_validity=_validity(certificate) or default.certificate_validity,
+        proxy_log_level=sidecar.get("logLevel", default.proxy_log_level),
+        log_level=observability.get("osmLogLevel", default.log_level),
+    )
+
+
+def validate(obj: Object, report: Report) -> None:
+    """It is the mesh's own, its durations are durations, and the person knows what has no effect here."""
+    if not check_shape(obj, "mesh-config", report):
+        return
+    if not is_the_meshs(obj):
+        what = "meshlab reads no other MeshConfig than its own"
+        report.warning("ML270", "metadata.name", what, f"edit {NAME} in namespace {NAMESPACE}")
+    spec = obj.get("spec", {})
+    certificate = spec.get("certificate", {})
+    if "serviceCertValidityDuration" in certificate and _validity(certificate) is None:
+        text = certificate["serviceCertValidityDuration"]
+        what = f"{text!r} is not a duration of a minute or more, so the default is taken"
+        report.warning("ML272", "spec.certificate.serviceCertValidityDuration", what, "write it as in 24h or 1h30m")
+    for field in _leaves(spec):
+        if field not in _ACTED_ON:
+            report.warning("ML271", f"spec.{field}", "OSM's setting is accepted but changes nothing", "remove it")
+
+
+def _validity(certificate: dict[str, Any]) -> timedelta | None:
+    validity = duration(certificate.get("serviceCertValidityDuration", ""))
+    return validity if validity and validity >= _SHORTEST_CERTIFICATE else None
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[str]:
+    """The path of every value, and of every list as one."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _leaves(part, f"{path}.{name}" if path else name)
+    else:
+        yield path

@@ -1,0 +1,28 @@
+"""How is one object's list of findings written down?"""
+
+from __future__ import annotations
+
+from meshlab.kube import Object, Ref
+from meshlab.mesh.finding import Finding, Severity
+from meshlab.policy.objects import namespace_of
+
+
+class Report:
+    """The findings about one object, as they are found."""
+
+    def __init__(self, obj: Object) -> None:
+        self.about = str(Ref(obj["kind"], obj["metadata"].get("name", ""), namespace_of(obj)))
+        self.findings: list[Finding] = []
+
+    def error(self, code: str, field: str, what: str, cure: str) -> None:
+        """Something for which the object is refused."""
+        self.findings.append(Finding(code, self.about, field, what, cure))
+
+    def warning(self, code: str, field: str, what: str, cure: str) -> None:
+        """Something to know about an object that is let in."""
+        self.findings.append(Finding(code, self.about, field, what, cure, Severity.WARNING))
+
+    @property
+    def refused(self) -> bool:
+        """Whether any finding is an error."""
+        return any(finding.severity is Severity.ERROR for finding in self.findings)
