@@ -11,11 +11,12 @@ described in `meshlab.observe`; times are seconds since the epoch):
     ``{"kind": "EdgeList", "t": …, "window": 30.0, "permissive": true, "edges": [EDGE, …]}``
 ``stream``
     Newline-delimited JSON, twice a second, only what is new since the line before (see `meshlab.observe`).
-    Each request is in exactly one line, so that sums over lines are true counts.
+    Each request is in exactly one line, so that sums over lines are true counts. Ask with ``?watch=true``, or the
+    API server ends it after a minute; ``&since=T`` begins after time T, for a reader that was cut off.
 ``proxies``
     ``{"kind": "ProxyList", "items": [{"proxy": "namespace/pod", "workload": "owner", "identity": "spiffe://…",
     "connected": true, "certificate": {"serial": "…", "not_before": …, "not_after": …},
-    "acknowledged": {"TYPE_URL": {"NAME": "VERSION"}}, "refused": null | {"type_url": …, "reason": …},
+    "connected_since": …, "acknowledged": {"TYPE_URL": "VERSION"}, "refused": null | {"type_url": …, "reason": …},
     "milliseconds": 3.2}]}``. `milliseconds` is what its last acknowledgement took.
 ``receipts?kind=TrafficSplit&namespace=…&name=…&resourceVersion=…&timeout=5``
     Waits until every proxy that the change concerns has acknowledged or refused it, or until the timeout:

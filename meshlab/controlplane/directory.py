@@ -1,0 +1,41 @@
+"""Who has this address, and which Service has this name? The world, looked up the way proxies' reports need it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from meshlab.mesh.service import Workload
+from meshlab.mesh.view import Upstream
+from meshlab.mesh.world import World
+
+
+class WorldDirectory:
+    """A `meshlab.observe.entries.Directory` of one world."""
+
+    def __init__(self, world: World = World()) -> None:  # noqa: B008
+        self.world = world
+        self._by_address = {item.address: f"{item.namespace}/{item.name}" for item in world.workloads if item.address}
+        self._workloads = {f"{item.namespace}/{item.name}": item for item in world.workloads}
+        self._hosts = {
+            host: service
+            for service in world.services
+            for host in (*service.name.hosts(), *service.cluster_ips, f"{service.name.namespace}:{service.name.name}")
+        }
+        self.root = lru_cache(1024)(self._root)
+
+    def workload_at(self, address: str) -> str:
+        """The pod with this address, as ``namespace/name``; empty when there is none."""
+        return self._by_address.get(address, "")
+
+    def workload(self, name: str) -> Workload | None:
+        """The pod called ``namespace/name``."""
+        return self._workloads.get(name)
+
+    def _root(self, authority: str, caller_namespace: str, upstream: str) -> str:
+        """The Service port that was asked for by this authority; the upstream where the authority names none."""
+        host, _, port = authority.partition(":")
+        service = self._hosts.get(host.lower().rstrip(".")) or self._hosts.get(f"{caller_namespace}:{host}")
+        if service is None:
+            return upstream
+        number = int(port) if port.isdecimal() else int(upstream.rpartition("|")[2] or 80)
+        return str(Upstream(service.name, number))

@@ -1,0 +1,187 @@
+"""What is the control plane made of, and in which order does it start?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from meshlab.controlplane import health, webhooks
+from meshlab.controlplane.api import ObserveApi
+from meshlab.controlplane.ca_store import certificate_authority
+from meshlab.controlplane.certificates import Signer
+from meshlab.controlplane.directory import WorldDirectory
+from meshlab.controlplane.front_proxy import FrontProxy
+from meshlab.controlplane.loop import Loop
+from meshlab.controlplane.push import Pusher
+from meshlab.controlplane.reader import Reader
+from meshlab.controlplane.receipts import Receipts
+from meshlab.controlplane.serving import NAMESPACE, OwnCertificate, serve
+from meshlab.controlplane.sidecars import sidecar_settings
+from meshlab.controlplane.svids import Svids
+from meshlab.controlplane.world import WorldReader
+from meshlab.dataplane.base import DataPlane
+from meshlab.errors import ClusterError
+from meshlab.identity import Issuer
+from meshlab.kube import Kube, Object
+from meshlab.kube.objects import NAMESPACE as NAMESPACE_KIND
+from meshlab.kube.objects import SERVICE, SERVICE_ACCOUNT
+from meshlab.mesh.exchange import Exchange
+from meshlab.mesh.finding import Finding, Severity
+from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN
+from meshlab.observe.entries import place
+from meshlab.observe.prometheus import CONTENT_TYPE, Totals, gauges
+from meshlab.observe.windows import Windows
+from meshlab.policy import languages
+from meshlab.xds import AdsServer, credentials
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where each server listens."""
+
+    ads: int = 15128
+    certificates: int = 15129
+    injector: int = 9090
+    health: int = 9091
+    validator: int = 9093
+    observe: int = 9443
+
+
+class ControlPlane:
+    """Everything, put together. `run()` until cancelled."""
+
+    def __init__(self, kube: Kube, data_plane: DataPlane, address: str, ports: Ports = Ports()) -> None:
+        self._kube = kube
+        self._data_plane = data_plane
+        self._address = address
+        self._ports = ports
+        self._languages = languages()
+        self.reader = Reader(kube, (kind for language in self._languages for kind in language.kinds))
+        self.windows = Windows()
+        self.totals = Totals()
+        self.ads = AdsServer(data_plane.stages, data_plane.receivers(self._note, self._workload_at))
+        self.receipts = Receipts(self.ads.proxies)
+        self._directory = WorldDirectory()
+        self._serving = False
+        self._loop: Loop | None = None
+        self._registration: webhooks.Registration | None = None
+
+    async def run(self) -> None:
+        """Start in order: health, authority, servers; then watch and push until cancelled."""
+        async with AsyncExitStack() as stack:
+            await self._serve(stack, health.routes(self.conditions, self._metrics, CONTENT_TYPE), self._ports.health)
+            authority = await self._authority()
+            own = await OwnCertificate.issue(authority)
+            svids = Svids(authority, own.bundle)
+            worlds = WorldReader(self.reader.store, self._languages, authority.trust_domain)
+            loop = Loop(self.reader, worlds, svids, Pusher(self.ads, self._data_plane), self.receipts)
+            self._loop = loop
+            self._registration = webhooks.Registration(self._kube, own.bundle)
+
+            observe_context = own.context(asks_client=True)
+            front_proxy = FrontProxy(self._kube, observe_context)
+            api = ObserveApi(front_proxy, loop, self.windows, self.ads.proxies, svids, self.receipts)
+
+            def inject(pod: Object) -> Object:
+                settings = sidecar_settings(
+                    self.reader.store, own.bundle, authority.trust_domain, loop.reading.settings
+                )
+                return self._data_plane.inject(pod, settings)
+
+            served: list[tuple[list[web.RouteDef], int]] = [
+                (Signer(self._kube, authority).routes(), self._ports.certificates),
+                (webhooks.injector_routes(self._namespace, inject), self._ports.injector),
+                (webhooks.validator_routes(self._check), self._ports.validator),
+            ]
+            await self.ads.start(f"{self._address}:{self._ports.ads}", credentials(own.key_pair))
+            stack.push_async_callback(self.ads.stop, 0.5)
+            for routes, port in served:
+                runner, _ = await serve(routes, self._address, port, own.context())
+                stack.push_async_callback(runner.cleanup)
+            runner, _ = await serve(api.routes(), self._address, self._ports.observe, observe_context)
+            stack.push_async_callback(runner.cleanup)
+            self._serving = True
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.reader.run())
+                group.create_task(loop.run())
+                group.create_task(self._registration.run())
+                group.create_task(front_proxy.run())
+                group.create_task(own.renew())
+                group.create_task(svids.renew(self.reader.wake))
+                group.create_task(self._sweep())
+
+    def conditions(self) -> Mapping[str, bool]:
+        """What has to hold for the control plane to be ready."""
+        return {
+            "certificates": self._serving,
+            "webhooks registered": self._registration is not None and self._registration.done.is_set(),
+            "cluster read": self.reader.synced,
+            "proxies served": self._loop is not None and self._loop.ready.is_set(),
+        }
+
+    async def _serve(self, stack: AsyncExitStack, routes: list[web.RouteDef], port: int) -> None:
+        runner, _ = await serve(routes, self._address, port)
+        stack.push_async_callback(runner.cleanup)
+
+    async def _authority(self) -> Issuer:
+        while True:
+            try:
+                return await certificate_authority(self._kube, NAMESPACE, DEFAULT_TRUST_DOMAIN)
+            except ClusterError as error:
+                log.warning("the certificate authority can't be read yet: %s", error)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _namespace(self, name: str) -> Object:
+        """A namespace; asked for when it is so new that the watch hasn't told of it."""
+        return self.reader.store(NAMESPACE_KIND).get(("", name)) or await self._kube.get(NAMESPACE_KIND, name)
+
+    def _check(self, obj: Object) -> list[Finding]:
+        kinds = [kind for language in self._languages for kind in language.kinds]
+        others = self.reader.objects((*kinds, SERVICE, SERVICE_ACCOUNT))
+        try:
+            return [finding for language in self._languages for finding in language.validate(obj, others)]
+        except Exception as error:
+            log.exception("an object can't be validated; it is let in")
+            about = f"{obj.get('kind')} {obj['metadata'].get('namespace')}/{obj['metadata'].get('name')}"
+            what = f"the validator failed: {type(error).__name__}"
+            cure = "see the log of meshlab-controller"
+            return [Finding("ML353", about, "", what, cure, Severity.WARNING)]
+
+    def _note(self, exchange: Exchange) -> None:
+        report = place(exchange, self._world_directory())
+        self.windows.note(report)
+        self.totals.note(report)
+
+    def _workload_at(self, address: str) -> str:
+        return self._world_directory().workload_at(address)
+
+    def _world_directory(self) -> WorldDirectory:
+        if self._loop is not None and self._directory.world is not self._loop.reading.world:
+            self._directory = WorldDirectory(self._loop.reading.world)
+        return self._directory
+
+    def _metrics(self) -> Iterator[str]:
+        connected = sum(status.connected for status in self.ads.proxies.all())
+        findings = len(self._loop.findings()) if self._loop else 0
+        yield from gauges(
+            {
+                "meshlab_proxies_connected": ("Proxies with an open stream.", connected),
+                "meshlab_generation": ("Pushes since the start.", self._loop.generation if self._loop else 0),
+                "meshlab_findings": ("Findings about policies and configurations, now.", findings),
+            }
+        )
+        yield from self.totals.text()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(60)
+            self.windows.forget_quiet()

@@ -1,0 +1,86 @@
+"""Which proxies must hear of this change, and what? World → view → snapshot, for those it concerns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from meshlab.dataplane.base import Credentials, DataPlane
+from meshlab.mesh.finding import Finding
+from meshlab.mesh.identity import Identity
+from meshlab.mesh.project import project
+from meshlab.mesh.service import Workload
+from meshlab.mesh.view import ProxyView
+from meshlab.mesh.world import World
+from meshlab.xds import AdsServer, Snapshot
+
+log = logging.getLogger(__name__)
+
+
+def node_id(workload: Workload) -> str:
+    """The name a proxy goes by: ``<pod>.<namespace>``."""
+    return f"{workload.name}.{workload.namespace}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    view: ProxyView
+    credentials: Credentials
+
+
+class Pusher:
+    """Tells each proxy what the world means for it, and remembers what that was, so as to say nothing twice."""
+
+    def __init__(self, ads: AdsServer, data_plane: DataPlane) -> None:
+        self._ads = ads
+        self._data_plane = data_plane
+        self._told: dict[str, _Told] = {}
+        self.findings: dict[str, Finding] = {}
+        """By node: why a proxy keeps what it had."""
+
+    def push(self, world: World, credentials: Callable[[Identity], Credentials]) -> Mapping[str, int]:
+        """Set the snapshot of every proxy that the world now means something else for.
+
+        The answer is the generation each of these has to reach. A proxy whose part can't be compiled keeps
+        what it had, and the rest is not held up by it.
+        """
+        concerned: dict[str, int] = {}
+        meshed = {node_id(workload): workload for workload in world.workloads if workload.meshed}
+        for node in self._told.keys() - meshed.keys():
+            del self._told[node]
+            self.findings.pop(node, None)
+            self._ads.forget(node)
+        for node, workload in meshed.items():
+            told = _Told(project(world, workload), credentials(workload.identity))
+            if self._told.get(node) == told:
+                continue
+            snapshot = self._compile(node, told)
+            if snapshot is None:
+                continue
+            self._told[node] = told
+            before = self._ads.proxies[node].generation
+            generation = self._ads.set_snapshot(node, snapshot)
+            if generation != before:
+                concerned[node] = generation
+        return concerned
+
+    def _compile(self, node: str, told: _Told) -> Snapshot | None:
+        try:
+            snapshot = self._data_plane.compile(told.view, told.credentials)
+            problems = snapshot.consistent()
+        except Exception as error:
+            log.exception("the configuration of proxy %s can't be made; it keeps what it has", node)
+            problems = [f"{type(error).__name__}: {error}"]
+        if not problems:
+            self.findings.pop(node, None)
+            return snapshot
+        self.findings[node] = Finding(
+            code="ML351",
+            about=f"proxy {node}",
+            field="configuration",
+            what="; ".join(problems[:3]),
+            cure="it keeps its last good configuration; undo the change that this names, and report it",
+        )
+        log.error("%s", self.findings[node])
+        return None

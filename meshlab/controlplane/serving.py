@@ -1,0 +1,95 @@
+"""How does the control plane prove that it is the control plane? A certificate of its own, and HTTPS with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from meshlab.identity import Issuer, Svid, new_svid
+from meshlab.mesh.identity import Identity
+from meshlab.xds import KeyPair
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "meshlab-system"
+SERVICE = "meshlab-controller"
+IDENTITY = Identity(NAMESPACE, SERVICE)
+DNS_NAMES = (
+    f"{SERVICE}.{NAMESPACE}.svc",
+    f"{SERVICE}.{NAMESPACE}",
+    f"{SERVICE}.{NAMESPACE}.svc.cluster.local",
+)
+
+
+class OwnCertificate:
+    """What every server of the control plane shows. Renewed in place: open connections stay, new ones see the new."""
+
+    def __init__(self, issuer: Issuer, bundle: bytes, svid: Svid) -> None:
+        self._issuer = issuer
+        self.bundle = bundle
+        self._svid = svid
+        self._contexts: list[ssl.SSLContext] = []
+
+    @classmethod
+    async def issue(cls, issuer: Issuer) -> OwnCertificate:
+        """The first one."""
+        return cls(issuer, await issuer.bundle(), await new_svid(issuer, IDENTITY, names=DNS_NAMES))
+
+    def key_pair(self) -> KeyPair:
+        """For the discovery server, which demands a certificate of this mesh from its clients."""
+        return KeyPair(self._svid.key, self._svid.chain, self.bundle)
+
+    def context(self, *, asks_client: bool = False) -> ssl.SSLContext:
+        """For an HTTPS server; `asks_client`: a client may show a certificate, of the roots the caller will load."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if asks_client:
+            context.verify_mode = ssl.CERT_OPTIONAL
+        _load(context, self._svid)
+        self._contexts.append(context)
+        return context
+
+    async def renew(self) -> None:
+        """Replace the certificate when it is due; until cancelled."""
+        while True:
+            wait = (self._svid.renew_at - datetime.now(UTC)).total_seconds()
+            await asyncio.sleep(min(max(wait, 1.0), 3600.0))
+            if self._svid.is_due():
+                self._svid = await new_svid(self._issuer, IDENTITY, names=DNS_NAMES)
+                for context in self._contexts:
+                    _load(context, self._svid)
+                log.info("the control plane has certificate %s until %s", self._svid.serial, self._svid.expires)
+
+
+def bind_address() -> str:
+    """Where to listen: the pod's address on a network without namespaces, every interface elsewhere."""
+    return os.environ.get("BIND_ADDRESS", "0.0.0.0")  # noqa: S104
+
+
+async def serve(
+    routes: Sequence[web.RouteDef], address: str, port: int, context: ssl.SSLContext | None = None
+) -> tuple[web.AppRunner, int]:
+    """Serve HTTP(S) routes; what stops it, and the port (the system's choice when `port` is 0)."""
+    app = web.Application(client_max_size=4 << 20)
+    app.add_routes(routes)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, address, port, ssl_context=context, reuse_address=True)
+    await site.start()
+    return runner, runner.addresses[0][1]
+
+
+def _load(context: ssl.SSLContext, svid: Svid) -> None:
+    """Python takes a certificate and key from a file only: one without a name, in memory."""
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, svid.key + svid.chain)
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,47 @@
+"""What does a new sidecar have to be told at its birth? Read from what the cluster says about the control plane."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+
+from meshlab.controlplane.reader import Store
+from meshlab.controlplane.serving import NAMESPACE, SERVICE
+from meshlab.dataplane.base import SidecarSettings
+from meshlab.errors import DataPlaneError
+from meshlab.kube import Kind, labels_of
+from meshlab.kube import objects as kinds
+from meshlab.mesh.settings import Settings
+
+POD_NETWORK = "meshlab.dev/pod-network"
+"""A Node's label; `loopback`: its pods share the machine's network, and nothing can be redirected."""
+
+
+def sidecar_settings(
+    store: Callable[[Kind], Store], bundle: bytes, trust_domain: str, mesh: Settings
+) -> SidecarSettings:
+    """The settings at this moment. Raises DataPlaneError ML352 while the control plane has no address."""
+    service = store(kinds.SERVICE).get((NAMESPACE, SERVICE))
+    address = (service or {}).get("spec", {}).get("clusterIP")
+    if not address or address == "None":
+        raise DataPlaneError(
+            "ML352", "the control plane has no ClusterIP", about=f"Service {NAMESPACE}/{SERVICE}", hint="meshlab up"
+        )
+    nodes = store(kinds.NODE).values()
+    return SidecarSettings(
+        image=_own_image(store),
+        controller=address,
+        ca_bundle=bundle.decode(),
+        explicit=any(labels_of(node).get(POD_NETWORK) == "loopback" for node in nodes),
+        trust_domain=trust_domain,
+        log_level=mesh.proxy_log_level,
+    )
+
+
+def _own_image(store: Callable[[Kind], Store]) -> str:
+    """The image this very pod runs, so that control plane and sidecars are always of one version."""
+    pod = store(kinds.POD).get((NAMESPACE, os.environ.get("HOSTNAME", "")))
+    if pod is None:
+        return f"meshlab:{version('meshlab')}"
+    return str(pod["spec"]["containers"][0]["image"])

@@ -1,0 +1,99 @@
+"""How does the API server ask the mesh? Two webhooks over HTTPS, whose root the control plane writes itself."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+from aiohttp import web
+
+from meshlab.errors import ClusterError
+from meshlab.injector import mutate, validate
+from meshlab.kube import Kind, Kube, Object
+from meshlab.kube.objects import MUTATING_WEBHOOK, VALIDATING_WEBHOOK
+from meshlab.mesh.finding import Finding
+
+log = logging.getLogger(__name__)
+
+API_SERVICE = Kind("apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=False)
+INJECTOR = "meshlab-injector"
+VALIDATOR = "meshlab-validator"
+OBSERVE_API = "v1alpha1.observe.meshlab.dev"
+
+_RETRY_SECONDS = 1.0
+_RECHECK_SECONDS = 60.0
+
+Inject = Callable[[Object], Object]
+Namespaces = Callable[[str], Awaitable[Object]]
+Validate = Callable[[Object], Iterable[Finding]]
+
+
+def injector_routes(namespace_of: Namespaces, inject: Inject) -> list[web.RouteDef]:
+    """The mutating webhook."""
+
+    async def handle(request: web.Request) -> web.Response:
+        review = await _review(request)
+        namespace = await namespace_of(review["request"].get("namespace", ""))
+        return web.json_response(mutate(review, namespace, inject))
+
+    return [web.post("/mutate-pod-creation", handle)]
+
+
+def validator_routes(check: Validate) -> list[web.RouteDef]:
+    """The validating webhook."""
+
+    async def handle(request: web.Request) -> web.Response:
+        review = await _review(request)
+        return web.json_response(validate(review, check(review["request"]["object"])))
+
+    return [web.post("/validate", handle)]
+
+
+async def _review(request: web.Request) -> Object:
+    try:
+        review = await request.json()
+        if isinstance(review["request"]["uid"], str):
+            return dict(review)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        pass
+    raise web.HTTPBadRequest(text="an AdmissionReview of admission.k8s.io/v1 is expected\n")
+
+
+class Registration:
+    """Keeps the root certificate in the objects that point the API server here, also when they are made anew."""
+
+    def __init__(self, kube: Kube, bundle: bytes) -> None:
+        self._kube = kube
+        self._bundle = base64.b64encode(bundle).decode()
+        self.done = asyncio.Event()
+
+    async def run(self) -> None:
+        """Write the root wherever it is missing; until cancelled."""
+        while True:
+            try:
+                await self._write()
+            except ClusterError as error:
+                log.warning("the root certificate is not in place yet: %s", error)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self.done.set()
+                await asyncio.sleep(_RECHECK_SECONDS)
+
+    async def _write(self) -> None:
+        for kind, name in ((MUTATING_WEBHOOK, INJECTOR), (VALIDATING_WEBHOOK, VALIDATOR)):
+            configuration = await self._kube.get(kind, name)
+            webhooks = configuration.get("webhooks") or []
+            if any(webhook["clientConfig"].get("caBundle") != self._bundle for webhook in webhooks):
+                patch = [
+                    {"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": self._bundle}
+                    for index in range(len(webhooks))
+                ]
+                await self._kube.patch(kind, name, patch, content_type="application/json-patch+json")
+                log.info("wrote the root certificate into %s %s", kind.kind, name)
+        service = await self._kube.get(API_SERVICE, OBSERVE_API)
+        if service["spec"].get("caBundle") != self._bundle:
+            await self._kube.patch(API_SERVICE, OBSERVE_API, {"spec": {"caBundle": self._bundle}})
+            log.info("wrote the root certificate into APIService %s", OBSERVE_API)
