@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cluster.embedded.apiserver import status
-
 if TYPE_CHECKING:
     from aiohttp import web
+    from multidict import MultiMapping
 
     from meshlab.cluster.embedded.apiserver.registry import Resource
 
@@ -98,37 +97,31 @@ class Call:
     http: web.BaseRequest
     info: RequestInfo
     user: User
-    resource: Resource | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def query(self) -> Mapping[str, str]:
+    def query(self) -> MultiMapping[str]:
         """The query parameters."""
         return self.http.query
 
     @property
-    def dry_run(self) -> bool:
-        """Whether nothing may be stored. Raises 422 for anything but `All`."""
-        return dry_run(self.http.query.getall("dryRun", []))
+    def key(self) -> tuple[str, str]:
+        """Namespace and name, as the store names objects."""
+        return self.info.namespace, self.info.name
 
     @property
     def manager(self) -> str:
-        """Who is to be named in managedFields: the field manager asked for, else the user agent's first word."""
+        """Who managedFields names: the field manager asked for, else the user agent's first word."""
         asked = self.query.get("fieldManager", "")
         return asked or self.http.headers.get("User-Agent", "unknown").split("/")[0][:128]
 
 
-def dry_run(values: list[str]) -> bool:
-    """Whether `dryRun` asks for a dry run."""
-    wrong = [value for value in values if value not in ("", "All")]
-    if wrong:
-        raise status.bad_request(f'Invalid value: {wrong!r}: Unsupported value: supported values: "All"')
-    return "All" in values
-
-
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What admission is asked about: an operation (CREATE, UPDATE, DELETE, CONNECT) and its objects."""
+    """What admission is asked about: an operation (CREATE, UPDATE, DELETE, CONNECT) and its objects.
+
+    `warnings` collects what the client is to be told with the answer.
+    """
 
     operation: str
     resource: Resource
@@ -140,3 +133,4 @@ class Attributes:
     old: dict[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     dry_run: bool = False
+    warnings: list[str] = field(default_factory=list)

@@ -37,9 +37,12 @@ from aiohttp import web
 
 from meshlab.cluster.embedded.apiserver import status
 from meshlab.cluster.embedded.apiserver.builtin import builtin_resources
+from meshlab.cluster.embedded.apiserver.handlers import Handlers
+from meshlab.cluster.embedded.apiserver.initial import create_namespaces
 from meshlab.cluster.embedded.apiserver.registry import Registry
 from meshlab.cluster.embedded.apiserver.request import Call, request_info
 from meshlab.cluster.embedded.apiserver.status import StatusError
+from meshlab.cluster.embedded.apiserver.store import StorageError, Store
 from meshlab.cluster.embedded.apiserver.surface import Surface
 
 if TYPE_CHECKING:
@@ -55,12 +58,17 @@ class ApiServer:
         self.state_dir = state_dir
         self.pki = pki
         self.registry = Registry.of(builtin_resources())
+        self.store: Store
+        self.stopping = asyncio.Event()
         self.surface = Surface(self)
+        self.handlers = Handlers(self)
         self.url = ""
         self._runner: web.ServerRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Open the store and listen; the port that was bound (a free one for 0)."""
+        self.store = Store(self.state_dir / "state.db")
+        await create_namespaces(self.store, self.registry)
         await self.surface.start()
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
         await self._runner.setup()
@@ -72,9 +80,11 @@ class ApiServer:
 
     async def stop(self) -> None:
         """End open watches, finish what was begun, close the store."""
+        self.stopping.set()
         if self._runner:
             await self._runner.cleanup()
         await self.surface.stop()
+        await self.store.close()
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -83,6 +93,9 @@ class ApiServer:
             return _failure(error)
         except asyncio.CancelledError:
             raise
+        except StorageError as error:
+            log.error("%s %s: %s", http.method, http.path, error)  # noqa: TRY400  # the message says it all
+            return _failure(status.insufficient_storage(str(error)) if error.full else status.internal(str(error)))
         except Exception as error:
             log.exception("%s %s", http.method, http.path)
             return _failure(status.internal(str(error) or type(error).__name__))
@@ -93,11 +106,30 @@ class ApiServer:
         call = Call(http, info, user)
         refusal = await self.surface.authorize(user, info)
         if refusal is not None:
-            raise status.unauthorized()
+            raise _refused(call, refusal)
         answer = await self.surface.aggregate(call) if info.is_resource else await self.surface.serve_path(call)
         if answer is not None:
             return answer
-        raise status.no_such_path()
+        if not info.is_resource:
+            return web.Response(status=404, text="404 page not found\n")
+        return await self.handlers.handle(call)
+
+
+def _refused(call: Call, why: str) -> StatusError:
+    """403 as a real server words it."""
+    info, user = call.info, call.user
+    tail = f": {why}" if why else ""
+    if not info.is_resource:
+        message = f'User "{user.name}" cannot {info.verb} path "{info.path}"{tail}'
+        return StatusError(403, "Forbidden", f"forbidden: {message}", {})
+    what = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+    where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
+    said = f'User "{user.name}" cannot {info.verb} resource "{what}" in API group "{info.group}" {where}{tail}'
+    subject = f"{info.resource}.{info.group}" if info.group else info.resource
+    subject += f' "{info.name}"' if info.name else ""
+    details = {"name": info.name, "group": info.group, "kind": info.resource}
+    filled = {key: value for key, value in details.items() if value}
+    return StatusError(403, "Forbidden", f"{subject} is forbidden: {said}", filled)
 
 
 def _failure(error: StatusError) -> web.Response:

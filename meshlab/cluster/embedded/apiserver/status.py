@@ -34,6 +34,7 @@ class StatusError(Exception):
         self.reason = reason
         self.message = message
         self.details = details
+        self.metadata: dict[str, Any] = {}
         super().__init__(f"{code} {reason}: {message}")
 
     def to_dict(self) -> dict[str, Any]:
@@ -41,7 +42,7 @@ class StatusError(Exception):
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
@@ -157,6 +158,14 @@ def invalid(resource: Resource, name: str, causes: Iterable[Cause]) -> StatusErr
     return StatusError(422, "Invalid", f'{resource.group_kind} "{name}" is invalid: {said}', details)
 
 
+def invalid_options(kind: str, causes: Iterable[Cause]) -> StatusError:
+    """422: the query parameters (ListOptions, CreateOptions …) break rules."""
+    causes = list(causes)
+    said = str(causes[0]) if len(causes) == 1 else f"[{', '.join(map(str, causes))}]"
+    details = {"group": "meta.k8s.io", "kind": kind, "causes": [cause.to_dict() for cause in causes]}
+    return StatusError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {said}', details)
+
+
 def internal(message: str) -> StatusError:
     """500: the server failed."""
     details = {"causes": [{"message": message}]}
@@ -190,7 +199,7 @@ def invalid_value(field: str, value: Any, detail: str) -> Cause:
 
 def unsupported_value(field: str, value: Any, supported: Iterable[str]) -> Cause:
     """A field whose value is none of an enumeration."""
-    known = ", ".join(f'"{item}"' for item in sorted(supported))
+    known = ", ".join(f'"{item}"' for item in supported)
     return Cause("FieldValueNotSupported", f"Unsupported value: {_show(value)}: supported values: {known}", field)
 
 

@@ -1,0 +1,84 @@
+"""What happens to an object between what a client sent and what is stored?"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.defaults import apply_defaults
+from meshlab.cluster.embedded.apiserver.lifecycle import is_terminating
+from meshlab.cluster.embedded.apiserver.options import WriteOptions
+from meshlab.cluster.embedded.apiserver.request import Attributes, Call
+from meshlab.cluster.embedded.apiserver.rules import broken_rules
+
+if TYPE_CHECKING:
+    from meshlab.cluster.embedded.apiserver.managed_fields import ApplyManagers, Managers
+    from meshlab.cluster.embedded.apiserver.registry import Resource
+    from meshlab.cluster.embedded.apiserver.server import ApiServer
+
+Object = dict[str, Any]
+
+
+class Admission:
+    """Defaults, ownership, webhooks and rules, in Kubernetes' order."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+
+    def check_fields(self, call: Call, resource: Resource, obj: Object, options: WriteOptions) -> None:
+        """Refuse, warn of or overlook fields the kind doesn't have; refuse a built-in kind's wrong types."""
+        report = self._server.surface.check(resource, obj)
+        version = resource.version
+        subject = f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}'
+        if report.causes and not resource.custom:
+            raise status.bad_request(f"{subject}: {report.causes[0].message}")
+        unknown = [f'unknown field "{path}"' for path in report.unknown]
+        if unknown and options.field_validation == "Strict":
+            raise status.bad_request(f"{subject}: strict decoding error: {', '.join(unknown)}")
+        if options.field_validation == "Warn":
+            call.warnings += unknown
+
+    def require_namespace(self, resource: Resource, obj: Object) -> None:
+        """Refuse what is to live in a namespace that isn't there, or is on its way out."""
+        namespace = obj["metadata"].get("namespace", "")
+        if not resource.namespaced or not resource.storage:
+            return
+        namespaces = self._server.registry.find("", "v1", "namespaces")
+        stored = self._server.store.newest("namespaces", ("", namespace))
+        if stored is None and namespaces:
+            raise status.not_found(namespaces, namespace)
+        if stored and is_terminating(stored.obj):
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
+            raise status.forbidden(resource, obj["metadata"].get("name", ""), why, causes=[cause])
+
+    async def admit(self, call: Call, attributes: Attributes, managers: Managers | ApplyManagers) -> Object:
+        """The object as it may be stored. Raises the Status of the first refusal."""
+        surface, resource, old = self._server.surface, attributes.resource, attributes.old
+        obj = attributes.obj or {}
+        self._default(resource, obj)
+        managers.record(obj, old)
+        mutated = await surface.mutate(dataclasses.replace(attributes, obj=obj))
+        if mutated is not None and mutated is not obj:
+            obj = mutated
+            self._default(resource, obj)
+        causes = surface.prepare(resource, obj, old)
+        if resource.custom:
+            causes += surface.check(resource, obj).causes
+        causes += broken_rules(resource, obj, old)
+        if causes:
+            raise status.invalid(resource, obj["metadata"].get("name", ""), causes)
+        await surface.validate(dataclasses.replace(attributes, obj=obj))
+        del call
+        return obj
+
+    def _default(self, resource: Resource, obj: Object) -> None:
+        if resource.custom:
+            self._server.surface.default(resource, obj)
+        else:
+            apply_defaults(resource, obj)

@@ -1,0 +1,88 @@
+"""In which form does the client want its answer: JSON, YAML, a Table, or metadata only?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from aiohttp import web
+
+from meshlab.cluster.embedded.apiserver import status
+
+if TYPE_CHECKING:
+    from meshlab.cluster.embedded.apiserver.registry import Resource
+    from meshlab.cluster.embedded.apiserver.surface import Surface
+
+_AVAILABLE = (
+    *("application/json", "application/yaml", "application/vnd.kubernetes.protobuf"),
+    *("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"),
+)
+_PARTIAL = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How to answer: `view` is Table, PartialObjectMetadata or empty; `media` the media type."""
+
+    view: str = ""
+    media: str = "application/json"
+
+
+PLAIN = Form()
+
+
+def negotiate(accept: str, *, watch: bool = False) -> Form:
+    """The first form of an Accept header that can be produced. Raises 406 when there is none."""
+    if not accept:
+        return PLAIN
+    for part in accept.split(","):
+        media, *parameters = [piece.strip() for piece in part.split(";")]
+        settings = dict(piece.partition("=")[::2] for piece in parameters)
+        view = settings.get("as", "").removesuffix("List")
+        if view and (settings.get("v"), settings.get("g")) != ("v1", "meta.k8s.io"):
+            continue
+        if view in ("", "Table", "PartialObjectMetadata"):
+            if media in ("application/json", "application/*", "*/*"):
+                return Form(view)
+            if media == "application/yaml" and not watch:
+                return Form(view, media)
+    raise status.StatusError(
+        406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {', '.join(_AVAILABLE)}", {}
+    )
+
+
+def dumps(obj: Any) -> bytes:
+    """JSON as it goes over the wire."""
+    return json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def respond(form: Form, body: Any, code: int = 200, warnings: Sequence[str] = ()) -> web.Response:
+    """An answer with a body that is JSON already (bytes) or has to become JSON or YAML."""
+    if form.media == "application/yaml":
+        body = yaml.safe_dump(json.loads(body) if isinstance(body, bytes) else body, sort_keys=False).encode()
+    elif not isinstance(body, bytes):
+        body = dumps(body)
+    answer = web.Response(status=code, body=body, content_type=form.media)
+    for text in dict.fromkeys(warnings):
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        answer.headers.add("Warning", f'299 - "{escaped}"')
+    return answer
+
+
+def view(
+    surface: Surface, resource: Resource, form: Form, obj: dict[str, Any], include: str = "Metadata"
+) -> dict[str, Any]:
+    """One object in the form asked for. A Status is never a Table."""
+    if form.view == "Table":
+        table = surface.table(resource, [obj], include)
+        table.setdefault("metadata", {})["resourceVersion"] = obj["metadata"].get("resourceVersion", "")
+        return table
+    return partial(obj) if form.view else obj
+
+
+def partial(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata alone."""
+    return {**_PARTIAL, "metadata": obj["metadata"]}

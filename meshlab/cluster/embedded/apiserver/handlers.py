@@ -1,0 +1,65 @@
+"""Which handler answers a request for a resource?"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.lifecycle import Remover
+from meshlab.cluster.embedded.apiserver.reading import Reader
+from meshlab.cluster.embedded.apiserver.writing import Writer
+
+if TYPE_CHECKING:
+    from meshlab.cluster.embedded.apiserver.registry import Resource
+    from meshlab.cluster.embedded.apiserver.request import Call
+    from meshlab.cluster.embedded.apiserver.server import ApiServer
+
+
+class Handlers:
+    """Verbs on resources and their subresources."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self.reader = Reader(server)
+        self.writer = Writer(server)
+        self.remover = Remover(server)
+        self._verbs = {
+            "get": self.reader.get,
+            "list": self.reader.list,
+            "watch": self.reader.watch,
+            "create": self.writer.create,
+            "update": self.writer.update,
+            "patch": self.writer.patch,
+            "delete": self.remover.delete,
+            "deletecollection": self.remover.delete_collection,
+        }
+
+    async def handle(self, call: Call) -> web.StreamResponse:
+        """Answer a request for a resource, or refuse it."""
+        info = call.info
+        resource = self._server.registry.find(info.group, info.version, info.resource)
+        if resource is None or (info.namespace and not resource.namespaced and info.resource != "namespaces"):
+            raise status.no_such_path()
+        if not resource.namespaced:
+            call.info = dataclasses.replace(info, namespace="")
+        if resource.warning:
+            call.warnings.append(resource.warning)
+        if info.subresource:
+            return await self._subresource(call, resource)
+        verb = self._verbs.get(info.verb)
+        if verb is None or info.verb not in resource.verbs or (info.verb == "create" and info.name):
+            raise status.method_not_allowed()
+        return await verb(call, resource)
+
+    async def _subresource(self, call: Call, resource: Resource) -> web.StreamResponse:
+        sub = resource.subresource(call.info.subresource)
+        if sub is None:
+            raise status.no_such_path()
+        if call.info.verb not in sub.verbs:
+            raise status.method_not_allowed()
+        if sub.name == "status":
+            return await self._verbs[call.info.verb](call, resource)
+        raise status.no_such_path()

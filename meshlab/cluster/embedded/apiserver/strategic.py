@@ -1,0 +1,112 @@
+"""How does a strategic merge patch change an object of a built-in kind?
+
+Like a merge patch, but lists whose items have a key are merged item by item, and directives say the rest:
+`$patch: delete|replace|merge`, `$deleteFromPrimitiveList/<field>`, `$setElementOrder/<field>`, `$retainKeys`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.merge_rules import rule
+
+_DELETE_PLAIN = "$deleteFromPrimitiveList/"
+_ORDER = "$setElementOrder/"
+_Path = tuple[str, ...]
+
+
+def strategic_merge(obj: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """A changed copy of an object. Raises 400 for a directive that is none."""
+    return _merge_map(obj, patch, ())
+
+
+def _merge_map(target: dict[str, Any], patch: dict[str, Any], path: _Path) -> dict[str, Any]:
+    directive = patch.get("$patch")
+    if directive == "delete":
+        return {}
+    if directive not in (None, "replace", "merge"):
+        raise status.bad_request(f"Unknown patch type found: {directive}")
+    merged = {} if directive == "replace" else dict(target)
+    if "$retainKeys" in patch:
+        _retain(merged, patch)
+    for key, value in patch.items():
+        if key.startswith(_DELETE_PLAIN):
+            field = key.removeprefix(_DELETE_PLAIN)
+            merged[field] = [item for item in merged.get(field) or () if item not in value]
+    for key, value in patch.items():
+        if key.startswith("$"):
+            continue
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merge(merged.get(key), value, (*path, key), patch.get(_ORDER + key))
+    _reorder(merged, patch, path)
+    return merged
+
+
+def _reorder(merged: dict[str, Any], patch: dict[str, Any], path: _Path) -> None:
+    """Follow the orders of the lists that the patch leaves otherwise alone."""
+    for key, order in patch.items():
+        field = key.removeprefix(_ORDER)
+        if key.startswith(_ORDER) and field not in patch and isinstance(merged.get(field), list):
+            merged[field] = _ordered(merged[field], order, merged[field], rule((*path, field)).patch_key)
+
+
+def _retain(merged: dict[str, Any], patch: dict[str, Any]) -> None:
+    keep = patch["$retainKeys"]
+    stray = [key for key in patch if not key.startswith("$") and key not in keep]
+    if stray:
+        raise status.bad_request(f"the list of keys to retain, {keep}, doesn't hold {stray[0]}, which the patch sets")
+    for key in [key for key in merged if key not in keep]:
+        del merged[key]
+
+
+def _merge(target: Any, patch: Any, path: _Path, order: list[Any] | None) -> Any:
+    if isinstance(patch, dict):
+        return _merge_map(target if isinstance(target, dict) else {}, patch, path)
+    if not isinstance(patch, list):
+        return patch
+    how = rule(path)
+    if not how.merge or any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
+        rows = [item for item in patch if not (isinstance(item, dict) and item.get("$patch") == "replace")]
+        return [_merge_map({}, item, path) if isinstance(item, dict) else item for item in rows]
+    base = target if isinstance(target, list) else []
+    if how.patch_key:
+        return _merge_items(base, patch, path, how.patch_key, order)
+    merged = [*base, *(item for item in patch if item not in base)]
+    return _ordered(merged, order, base, "") if order else merged
+
+
+def _merge_items(base: list[Any], patch: list[Any], path: _Path, key: str, order: list[Any] | None) -> list[Any]:
+    merged = list(base)
+    for item in patch:
+        if not isinstance(item, dict) or key not in item:
+            raise status.bad_request(f"map: {item} does not contain declared merge key: {key}")
+        same = [index for index, old in enumerate(merged) if old.get(key) == item[key]]
+        if item.get("$patch") == "delete":
+            merged = [old for old in merged if old.get(key) != item[key]]
+        elif same:
+            merged[same[0]] = _merge_map(merged[same[0]], item, path)
+        else:
+            merged.append(_merge_map({}, item, path))
+    return _ordered(merged, order, base, key) if order else merged
+
+
+def _ordered(items: list[Any], order: list[Any], base: list[Any], key: str) -> list[Any]:
+    """The items in the order the patch names; those it doesn't name stay behind the one they stood behind."""
+    wanted = [_identity(entry, key) for entry in order]
+    named = sorted(
+        (item for item in items if _identity(item, key) in wanted), key=lambda i: wanted.index(_identity(i, key))
+    )
+    places = {repr(_identity(item, key)): index for index, item in enumerate(base)}
+    result = list(named)
+    for item in (item for item in items if _identity(item, key) not in wanted):
+        place = places.get(repr(_identity(item, key)), len(base))
+        before = [i for i, other in enumerate(result) if places.get(repr(_identity(other, key)), -1) in range(place)]
+        result.insert(before[-1] + 1 if before else 0, item)
+    return result
+
+
+def _identity(item: Any, key: str) -> Any:
+    return item.get(key) if key and isinstance(item, dict) else item

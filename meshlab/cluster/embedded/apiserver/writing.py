@@ -1,0 +1,183 @@
+"""How are objects created, replaced and patched?
+
+Every write is a function of the newest state: it is worked out, admitted and offered to the store, and
+begun anew if the object has changed meanwhile, unless the client insisted on a version.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from meshlab.cluster.embedded.apiserver import body, encode, lifecycle, metadata, status
+from meshlab.cluster.embedded.apiserver.addresses import allocate
+from meshlab.cluster.embedded.apiserver.admission import Admission
+from meshlab.cluster.embedded.apiserver.managed_fields import ApplyManagers, Managers
+from meshlab.cluster.embedded.apiserver.options import WriteOptions
+from meshlab.cluster.embedded.apiserver.patch import APPLY_PATCH, PATCH_TYPES, STRATEGIC_PATCH, patched
+from meshlab.cluster.embedded.apiserver.request import Attributes
+from meshlab.cluster.embedded.apiserver.store import Stored, VersionConflictError
+from meshlab.cluster.embedded.apiserver.versions import from_storage, served_bytes, to_storage
+
+if TYPE_CHECKING:
+    from meshlab.cluster.embedded.apiserver.registry import Resource
+    from meshlab.cluster.embedded.apiserver.request import Call
+    from meshlab.cluster.embedded.apiserver.server import ApiServer
+
+Object = dict[str, Any]
+Change = Callable[[Object], Object]
+"""From the object as it is (one's own copy) to the object as the client wants it."""
+
+_ATTEMPTS = 20
+_CREATED = 201
+
+
+class Writer:
+    """POST, PUT and PATCH."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self._admission = Admission(server)
+
+    async def create(self, call: Call, resource: Resource) -> web.StreamResponse:
+        """Store a new object."""
+        options = WriteOptions.of("CreateOptions", call.query)
+        obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
+        metadata.fit(resource, obj, call.info.namespace, call.info.name)
+        self._admission.check_fields(call, resource, obj, options)
+        stored = await self.insert(call, resource, obj, Managers(resource, call.manager), options)
+        return self._answer(call, resource, stored, _CREATED)
+
+    async def insert(
+        self, call: Call, resource: Resource, obj: Object, managers: Managers | ApplyManagers, options: WriteOptions
+    ) -> Stored:
+        """Store a new object; a generated name that is taken is generated anew."""
+        named = bool(obj["metadata"].get("name"))
+        for _ in range(1 if named else _ATTEMPTS):
+            new = copy.deepcopy(obj)
+            metadata.begin(resource, new)
+            self._admission.require_namespace(resource, new)
+            attributes = Attributes(
+                "CREATE", resource, call.info.namespace, new["metadata"].get("name", ""), "", call.user, new,
+                options=options.to_dict(), dry_run=options.dry_run,
+            )  # fmt: skip
+            new = await self._admission.admit(call, attributes, managers)
+            try:
+                return await self._store(resource, new, None, options)
+            except VersionConflictError:
+                continue
+        raise status.already_exists(resource, new["metadata"]["name"])
+
+    async def update(self, call: Call, resource: Resource) -> web.StreamResponse:
+        """Replace an object, or its status."""
+        options = WriteOptions.of("UpdateOptions", call.query)
+        obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
+        metadata.fit(resource, obj, call.info.namespace, call.info.name)
+        self._admission.check_fields(call, resource, obj, options)
+        managers = Managers(resource, call.manager, call.info.subresource)
+        stored = await self.change(call, resource, lambda _: copy.deepcopy(obj), managers, options)
+        return self._answer(call, resource, stored)
+
+    async def patch(self, call: Call, resource: Resource) -> web.StreamResponse:
+        """Change an object by one of the four kinds of patch."""
+        media = call.http.content_type
+        allowed = PATCH_TYPES if not resource.custom else [kind for kind in PATCH_TYPES if kind != STRATEGIC_PATCH]
+        if media not in allowed:
+            raise status.StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+        options = WriteOptions.of("PatchOptions", call.query)
+        patch = body.parse_yaml(await body.read(call.http))
+        if media == APPLY_PATCH:
+            return await self._apply(call, resource, patch, options)
+
+        def change(old: Object) -> Object:
+            new = patched(old, media, patch)
+            metadata.fit(resource, new, call.info.namespace, call.info.name)
+            self._admission.check_fields(call, resource, new, options)
+            return new
+
+        managers = Managers(resource, call.manager, call.info.subresource)
+        stored = await self.change(call, resource, change, managers, options)
+        return self._answer(call, resource, stored)
+
+    async def _apply(self, call: Call, resource: Resource, config: Any, options: WriteOptions) -> web.StreamResponse:
+        manager = call.query.get("fieldManager", "")
+        if not manager:
+            raise status.invalid_options(
+                "PatchOptions", [status.required("fieldManager", "is required for apply patch")]
+            )
+        if not isinstance(config, dict):
+            raise status.bad_request("error decoding YAML: the body holds no object")
+        metadata.fit(resource, config, call.info.namespace, call.info.name)
+        self._admission.check_fields(call, resource, config, options)
+        managers = ApplyManagers(resource, manager, config, force=options.force, subresource=call.info.subresource)
+        if not call.info.subresource and self._server.store.newest(resource.storage, call.key) is None:
+            try:
+                stored = await self.insert(call, resource, managers.create(), managers, options)
+            except status.StatusError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+            else:
+                return self._answer(call, resource, stored, _CREATED)
+        stored = await self.change(call, resource, managers.apply, managers, options)
+        return self._answer(call, resource, stored)
+
+    async def change(
+        self, call: Call, resource: Resource, change: Change, managers: Managers | ApplyManagers, options: WriteOptions
+    ) -> Stored:
+        """Change an object by a function of its newest state; the object as stored."""
+        info = call.info
+        for _ in range(_ATTEMPTS):
+            newest = self._server.store.newest(resource.storage, call.key)
+            if newest is None:
+                raise status.not_found(resource, info.name)
+            old = from_storage(resource, newest.copy())
+            new = change(from_storage(resource, newest.copy()))
+            self._require_identity(resource, new, newest)
+            metadata.carry_over(resource, new, old, info.subresource)
+            attributes = Attributes(
+                "UPDATE", resource, info.namespace, info.name, info.subresource, call.user, new, old,
+                options=options.to_dict(), dry_run=options.dry_run,
+            )  # fmt: skip
+            new = await self._admission.admit(call, attributes, managers)
+            metadata.count_change(resource, new, old)
+            if metadata.same(new, old):
+                return newest
+            try:
+                return await self._store(resource, new, newest, options)
+            except VersionConflictError:
+                continue
+        raise status.conflict(resource, info.name, status.STALE)
+
+    async def _store(self, resource: Resource, new: Object, newest: Stored | None, options: WriteOptions) -> Stored:
+        """Offer the object to the store. An object on its way out whose last finalizer went is deleted instead."""
+        allocate(self._server, resource, new)
+        metadata.tidy(new)
+        name, namespace = new["metadata"]["name"], new["metadata"].get("namespace", "")
+        obj = to_storage(resource, new)
+        version = newest.version if newest else 0
+        if options.dry_run:
+            if newest is None and self._server.store.newest(resource.storage, (namespace, name)):
+                raise VersionConflictError(version)
+            return Stored((namespace, name), version, encode.dumps(obj))
+        gone = newest is not None and lifecycle.is_finished(resource, new)
+        written = await self._server.store.write(resource.storage, (namespace, name), None if gone else obj, version)
+        return written if not gone else Stored(written.key, written.version, encode.dumps(obj))
+
+    @staticmethod
+    def _require_identity(resource: Resource, new: Object, newest: Stored) -> None:
+        found, uid = newest.obj["metadata"], new["metadata"].get("uid")
+        name = found["name"]
+        if uid and uid != found["uid"]:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {found['uid']}"
+            raise status.conflict(resource, name, why)
+        if new["metadata"].get("resourceVersion") not in (None, "", "0", str(newest.version)):
+            raise status.conflict(resource, name, status.STALE)
+        new["metadata"]["resourceVersion"] = str(newest.version)
+
+    @staticmethod
+    def _answer(call: Call, resource: Resource, stored: Stored, code: int = 200) -> web.StreamResponse:
+        form = encode.negotiate(call.http.headers.get("Accept", ""))
+        return encode.respond(form, served_bytes(resource, stored), code, call.warnings)
