@@ -11,7 +11,7 @@ from meshlab.errors import Code, LabError, codes
 def add(verbs: Verbs) -> None:
     """Describe the verb."""
     parser = add_verb(verbs, "errors", run, "explain an error's code, or list all codes", named=False)
-    parser.add_argument("code", nargs="?", help="for example ML204; without it all codes are listed")
+    parser.add_argument("code", nargs="?", help="for example ML113; without it all codes are listed")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ import psutil
 
 from meshlab import __version__
 from meshlab.cluster.embedded.apiserver.pki import Pki
+from meshlab.cluster.embedded.node.marks import end_sealed
 from meshlab.cluster.embedded.state import State, write_private, writing
 from meshlab.errors import ClusterError
 from meshlab.kube import Kube
@@ -80,6 +81,8 @@ class EmbeddedCluster:
             running = self.state.daemon()
             if running:
                 await asyncio.to_thread(_end, running[1])
+            # A daemon that was killed before could not end its pods.
+            await asyncio.to_thread(end_sealed, str(self.state.folder))
 
     async def purge(self) -> None:
         """`down`, and forget everything that was stored."""

@@ -1,0 +1,144 @@
+"""The labs that tests share. Each is made once, when the first test asks for it, and taken down at the end.
+
+``cluster``  the embedded cluster alone: an API server, controllers, a node
+``mesh``     a second one, with the control plane
+``demo``     a third one, with the control plane and the bookstore
+
+They are labs of their own, so a test of the one can't be disturbed by what another test leaves in the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import pytest
+
+from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.kube import Kube
+from meshlab.lab import install
+from meshlab.lab.kubectl import find_kubectl
+
+Unavailable = Callable[[str], NoReturn]
+
+
+@dataclass(frozen=True)
+class RunningLab:
+    """A lab that a test can talk to."""
+
+    name: str
+    kubeconfig: Path
+
+    async def kube(self) -> Kube:
+        """A connection with admin rights: `async with await demo.kube() as kube`."""
+        return await Kube.connect(self.kubeconfig)
+
+    def kubectl(self, *arguments: str, stdin: str = "", check: bool = True) -> str:
+        """What the real kubectl prints; with `check` it has to succeed."""
+        command = [str(find_kubectl()), "--kubeconfig", str(self.kubeconfig), *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0 or not check, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout if check else done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A MESHLAB_HOME of the tests' own. At the end no process of any lab in it may be left."""
+    folder = tmp_path_factory.mktemp("meshlab")
+    before = os.environ.get("MESHLAB_HOME")
+    os.environ["MESHLAB_HOME"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["MESHLAB_HOME"]
+    else:
+        os.environ["MESHLAB_HOME"] = before
+    left = processes_of(folder)
+    for process in left:
+        process.kill()
+    assert not left, f"left behind: {left}"
+
+
+@pytest.fixture(scope="session")
+def lab_name() -> str:
+    """The name for a lab that a test starts and ends itself."""
+    return "own"
+
+
+@pytest.fixture(scope="session")
+def cluster(home: Path) -> Iterator[RunningLab]:
+    """The embedded cluster alone."""
+    with _running("cluster") as embedded:
+        asyncio.run(embedded.up())
+        yield RunningLab(embedded.name, embedded.kubeconfig())
+
+
+@pytest.fixture(scope="session")
+def mesh(home: Path) -> Iterator[RunningLab]:
+    """Cluster and control plane, no demo."""
+    with _running("mesh") as embedded:
+        asyncio.run(install.start(embedded.name, demo=False))
+        yield RunningLab(embedded.name, embedded.kubeconfig())
+
+
+@pytest.fixture(scope="session")
+def demo(home: Path) -> Iterator[RunningLab]:
+    """Everything that `meshlab up` starts."""
+    with _running("demo") as embedded:
+        asyncio.run(install.start(embedded.name))
+        yield RunningLab(embedded.name, embedded.kubeconfig())
+
+
+@pytest.fixture(scope="session")
+def unavailable() -> Unavailable:
+    """Skip the test by the name of what is missing; where everything was to be installed, fail it."""
+
+    def missing(what: str) -> NoReturn:
+        if os.environ.get("MESHLAB_CI") == "1":
+            pytest.fail(f"{what} is missing, and CI has to have it")
+        pytest.skip(f"{what} is not on this machine")
+
+    return missing
+
+
+@pytest.fixture(scope="session")
+def chromium(unavailable: Unavailable) -> str:
+    """The path of a Chromium to drive."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None) or unavailable("Chromium")
+
+
+@contextmanager
+def _running(name: str) -> Iterator[EmbeddedCluster]:
+    embedded = EmbeddedCluster(name)
+    try:
+        yield embedded
+    except BaseException:
+        for log in sorted(embedded.state.folder.glob("daemon.log*")):
+            sys.stderr.write(f"--- {log}\n{log.read_text(errors='replace')[-6000:]}\n")
+        raise
+    finally:
+        asyncio.run(embedded.purge())
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Every process, but this one, that was started for a lab in a folder."""
+    mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    return [process for process in psutil.process_iter() if process.pid not in mine and _belongs(process, str(home))]
+
+
+def _belongs(process: psutil.Process, home: str) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return home in " ".join(process.cmdline()) or home in " ".join(process.environ().values())
+    except psutil.Error:
+        return False
