@@ -52,11 +52,15 @@ log = logging.getLogger(__name__)
 
 
 class ApiServer:
-    """A Kubernetes API server over one SQLite file. `await start(...)`, later `await stop()`."""
+    """A Kubernetes API server over one SQLite file. `await start(...)`, later `await stop()`.
 
-    def __init__(self, state_dir: Path, pki: Pki) -> None:
+    `octet` is the lab's part of the loopback addresses: ClusterIPs are 127.<octet>.128.1 and above.
+    """
+
+    def __init__(self, state_dir: Path, pki: Pki, octet: int = 64) -> None:
         self.state_dir = state_dir
         self.pki = pki
+        self.octet = octet
         self.registry = Registry.of(builtin_resources())
         self.store: Store
         self.stopping = asyncio.Event()
