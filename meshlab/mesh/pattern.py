@@ -13,6 +13,9 @@ import re2
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_OPTIONS.max_mem = 1 << 20
+"""An eighth of what Envoy grants: every proxy compiles every pattern, so a huge one is refused here."""
+_LONGEST = 4096
 
 _UNKNOWN_TO_RE2 = {
     "(?=": "lookahead (?=…) is not available",
@@ -40,6 +43,8 @@ def problem(pattern: str) -> str | None:
 @lru_cache(4096)
 def _compile(pattern: str) -> Any:
     """The compiled pattern, or RE2's complaint as text."""
+    if len(pattern) > _LONGEST:
+        return f"it has {len(pattern)} characters, more than {_LONGEST}"
     try:
         return re2.compile(pattern, _OPTIONS)
     except re2.error as error:
