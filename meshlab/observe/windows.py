@@ -20,6 +20,8 @@ KEPT_SLOTS = 240
 MAX_EDGES = 2000
 _MAX_WORDS = 20
 
+_Hop = tuple[str, str, str, str]
+
 
 @dataclass(slots=True)
 class Figures:
@@ -89,17 +91,18 @@ class Windows:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._tracks: OrderedDict[Edge, _Track] = OrderedDict()
+        self._by_hop: dict[_Hop, Edge] = {}
 
     def note(self, report: Report) -> None:
         """Count a report at the moment it arrives, so that a slot once passed never changes."""
-        track = self._tracks.get(report.edge)
-        if track is None:
-            if not report.counts:
-                return
-            track = self._tracks[report.edge] = _Track()
-            while len(self._tracks) > MAX_EDGES:
-                self._tracks.popitem(last=False)
-        self._tracks.move_to_end(report.edge)
+        edge = report.edge if report.counts else self._by_hop.get(_hop(report.edge))
+        if edge is None:
+            return
+        track = self._tracks.setdefault(edge, _Track())
+        self._tracks.move_to_end(edge)
+        self._by_hop[_hop(edge)] = edge
+        while len(self._tracks) > MAX_EDGES:
+            self._forget(next(iter(self._tracks)))
         track.at(self.slot()).note(report)
 
     def slot(self) -> int:
@@ -129,7 +132,16 @@ class Windows:
         """Drop edges that have had no traffic in all the time that is kept."""
         oldest = self.slot() - KEPT_SLOTS
         for edge in [edge for edge, track in self._tracks.items() if track.slots[-1][0] < oldest]:
-            del self._tracks[edge]
+            self._forget(edge)
+
+    def _forget(self, edge: Edge) -> None:
+        del self._tracks[edge]
+        self._by_hop.pop(_hop(edge), None)
+
+
+def _hop(edge: Edge) -> _Hop:
+    """What both ends know of an edge: a server's proxy can't always tell which pod called, but whose it was."""
+    return edge.source, edge.destination, edge.destination_workload, edge.service
 
 
 def rows(figures: dict[Edge, Figures]) -> Iterable[dict[str, Any]]:
