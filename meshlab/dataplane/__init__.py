@@ -6,6 +6,6 @@ snapshot = plane.compile(view, Credentials(svid, bundle))
 server = AdsServer(plane.stages, services=plane.receivers(sink, workload_at))
 """
 
-from meshlab.dataplane.base import Credentials, DataPlane, SidecarSettings, Sink, WorkloadAt
+from meshlab.dataplane.base import Credentials, DataPlane, Reporter, SidecarSettings, Sink, WorkloadAt
 
-__all__ = ["Credentials", "DataPlane", "SidecarSettings", "Sink", "WorkloadAt"]
+__all__ = ["Credentials", "DataPlane", "Reporter", "SidecarSettings", "Sink", "WorkloadAt"]

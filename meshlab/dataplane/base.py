@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from meshlab.mesh.exchange import Exchange
-from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN
+from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN, Identity
 
 if TYPE_CHECKING:
     import grpc
@@ -23,6 +23,15 @@ Sink = Callable[[Exchange], None]
 
 WorkloadAt = Callable[[str], str]
 """``namespace/name`` of the pod with this address; empty when it is none of the mesh's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Whose proxy sent a log, as its certificate proves."""
+
+    workload: str
+    """``namespace/name`` of the pod."""
+    identity: Identity | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,8 @@ class DataPlane(Protocol):
         """What one proxy is to be told. Equal parts of views become the same resources, serialised once."""
         ...
 
-    def read(self, log: Any, reporter: str, workload_at: WorkloadAt) -> Iterable[Exchange]:
-        """What a log message of the proxy of pod `reporter` (``namespace/name``) says, in the mesh's words."""
+    def read(self, log: Any, reporter: Reporter, workload_at: WorkloadAt) -> Iterable[Exchange]:
+        """What a log message of one proxy says, in the mesh's words."""
         ...
 
     def receivers(self, sink: Sink, workload_at: WorkloadAt) -> Sequence[grpc.GenericRpcHandler[Any, Any]]:

@@ -1,0 +1,96 @@
+"""Where can a proxy send to? One cluster for each Service port, and one for each port of its own app."""
+
+from __future__ import annotations
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.base_pb2 import TransportSocket
+from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
+from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawBuffer
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttp
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct, Value
+
+from meshlab.dataplane.envoy import names
+from meshlab.dataplane.envoy.endpoints import assignment, at
+from meshlab.dataplane.envoy.secrets import ADS, HTTP1, HTTP2, NEEDS, client_tls, pack
+from meshlab.mesh.identity import Identity
+from meshlab.mesh.service import Protocol
+from meshlab.mesh.view import UpstreamCluster
+from meshlab.xds import Resource
+
+_CONNECT_TIMEOUT = Duration(seconds=5)
+_CONNECTION_LIFE = Duration(seconds=600)
+"""A connection keeps the certificate it began with; after this long the next one shows the new."""
+_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def upstream(cluster: UpstreamCluster, trust_domain: str) -> Resource:
+    """A Service port. Meshed endpoints are spoken to by mutual TLS, others plainly, each told by its metadata."""
+    name = str(cluster.upstream)
+    message = Cluster(
+        name=name,
+        type=Cluster.EDS,
+        eds_cluster_config=Cluster.EdsClusterConfig(eds_config=ADS),
+        connect_timeout=_CONNECT_TIMEOUT,
+    )
+    meshed = [endpoint for endpoint in cluster.endpoints if endpoint.meshed]
+    speaks: list[str] = []
+    if cluster.protocol.is_http:
+        two = cluster.protocol is Protocol.GRPC or len(meshed) == len(cluster.endpoints)
+        message.typed_extension_protocol_options[_HTTP].CopyFrom(pack(_http(two=two)))
+        speaks = [HTTP2 if two else HTTP1]
+    if not cluster.identities:
+        return Resource.of(name, message, needs=((names.ENDPOINTS, name),))
+    expected = [identity.spiffe_id(trust_domain) for identity in cluster.identities]
+    tls = client_tls(cluster.upstream.sni, expected, speaks)
+    if len(meshed) == len(cluster.endpoints):
+        message.transport_socket.CopyFrom(tls)
+    else:
+        message.transport_socket_matches.extend(_by_metadata(tls))
+    return Resource.of(name, message, needs=((names.ENDPOINTS, name), *NEEDS))
+
+
+def local(identity: Identity, port: int, protocol: Protocol, address: str) -> Resource:
+    """The app's own port, spoken to plainly."""
+    name = names.local_cluster(identity, port)
+    message = Cluster(
+        name=name,
+        type=Cluster.STATIC,
+        connect_timeout=_CONNECT_TIMEOUT,
+        load_assignment=assignment(name, [at(address, port)]),
+    )
+    if protocol is Protocol.GRPC:
+        message.typed_extension_protocol_options[_HTTP].CopyFrom(pack(_http(two=True)))
+    return Resource.of(name, message)
+
+
+def egress() -> Resource:
+    """Whatever the connection was meant for before it was redirected."""
+    message = Cluster(
+        name=names.EGRESS_CLUSTER,
+        type=Cluster.ORIGINAL_DST,
+        lb_policy=Cluster.CLUSTER_PROVIDED,
+        connect_timeout=_CONNECT_TIMEOUT,
+    )
+    return Resource.of(names.EGRESS_CLUSTER, message)
+
+
+def _http(*, two: bool) -> UpstreamHttp:
+    """HTTP/2 between sidecars; HTTP/1.1 as soon as an app may be at the other end (unless it speaks gRPC)."""
+    explicit = UpstreamHttp.ExplicitHttpConfig(
+        http2_protocol_options=Http2ProtocolOptions() if two else None,
+        http_protocol_options=None if two else Http1ProtocolOptions(),
+    )
+    return UpstreamHttp(
+        common_http_protocol_options=HttpProtocolOptions(max_connection_duration=_CONNECTION_LIFE),
+        explicit_http_config=explicit,
+    )
+
+
+def _by_metadata(tls: TransportSocket) -> list[Cluster.TransportSocketMatch]:
+    plain = TransportSocket(name="envoy.transport_sockets.raw_buffer", typed_config=pack(RawBuffer()))
+    meshed = Struct(fields={"mtls": Value(bool_value=True)})
+    return [
+        Cluster.TransportSocketMatch(name="mtls", match=meshed, transport_socket=tls),
+        Cluster.TransportSocketMatch(name="plain", match=Struct(), transport_socket=plain),
+    ]

@@ -1,0 +1,74 @@
+"""What is one proxy told? Its view of the mesh as resources; equal parts are built and serialised once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from meshlab.dataplane.base import Credentials
+from meshlab.dataplane.envoy import clusters, endpoints, listeners, routes, secrets
+from meshlab.mesh.view import ProxyView
+from meshlab.xds import Resource, Snapshot
+
+_shared = lru_cache(maxsize=16384)
+
+_upstream_cluster = _shared(clusters.upstream)
+_upstream_endpoints = _shared(endpoints.upstream)
+_local_cluster = _shared(clusters.local)
+_egress_cluster = _shared(clusters.egress)
+_inbound_listener = _shared(listeners.inbound)
+_outbound_explicit = _shared(listeners.outbound_explicit)
+_outbound_redirected = _shared(listeners.outbound_redirected)
+_inbound_routes = _shared(routes.inbound)
+_outbound_routes = _shared(routes.outbound)
+_explicit_routes = _shared(routes.outbound_explicit)
+_bundle = _shared(secrets.bundle)
+_svid = _shared(secrets.svid)
+
+
+def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
+    """All resources of one proxy. Only the holder of its workload's identity may read them."""
+    owner = view.workload.identity.spiffe_id(view.trust_domain)
+    return Snapshot.of(owner, [*_secrets(credentials), *_clusters(view), *_inbound(view), *_outbound(view)])
+
+
+def _secrets(credentials: Credentials) -> Iterator[Resource]:
+    yield _svid(credentials)
+    yield _bundle(credentials.bundle)
+
+
+def _clusters(view: ProxyView) -> Iterator[Resource]:
+    explicit = view.workload.explicit_proxy
+    for cluster in view.clusters:
+        if explicit and not cluster.protocol.is_http:
+            continue  # an explicit proxy carries HTTP only
+        yield _upstream_cluster(cluster, view.trust_domain)
+        yield _upstream_endpoints(cluster, explicit=explicit)
+
+
+def _inbound(view: ProxyView) -> Iterator[Resource]:
+    workload = view.workload
+    identity, address = workload.identity, workload.address if workload.explicit_proxy else None
+    # rules of HTTP ports travel in routes: leave them out of what the listener depends on
+    plain = any(not port.protocol.is_http for port in view.inbound)
+    permissions = view.permissions if plain else None
+    if listener := _inbound_listener(identity, view.inbound, permissions, view.trust_domain, address):
+        yield listener
+    for port in view.inbound:
+        yield _local_cluster(identity, port.port, port.protocol, address or "127.0.0.1")
+        if port.protocol.is_http:
+            yield _inbound_routes(identity, port.port, view.permissions, view.trust_domain)
+
+
+def _outbound(view: ProxyView) -> Iterator[Resource]:
+    if view.workload.explicit_proxy:
+        yield _outbound_explicit(view.workload.address)
+        yield _explicit_routes(view.outbound)
+        return
+    if listener := _outbound_redirected(view.outbound, egress=view.egress):
+        yield listener
+    if view.egress:
+        yield _egress_cluster()
+    for service in view.outbound:
+        if service.protocol.is_http:
+            yield _outbound_routes(service)

@@ -1,0 +1,115 @@
+"""How does a pod get its proxy? Its JSON goes in, and comes out with a sidecar beside the app."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from meshlab.dataplane.envoy import names
+from meshlab.dataplane.envoy.probes import Probe, rewrite, to_json
+
+if TYPE_CHECKING:
+    from meshlab.dataplane.base import SidecarSettings
+    from meshlab.kube.objects import Object
+
+CONTAINER = "envoy"
+UUID_LABEL = "osm-proxy-uuid"
+INTERCEPTION = "meshlab.dev/interception"
+AUDIENCE = "meshlab"
+FOLDER = "/var/run/meshlab/proxy"
+TOKEN_FOLDER = "/var/run/secrets/meshlab"  # noqa: S105
+
+_WORK_VOLUME, _TOKEN_VOLUME = "meshlab-proxy", "meshlab-token"
+_TOKEN_SECONDS = 3600
+
+
+def inject(pod: Object, settings: SidecarSettings) -> Object:
+    """A copy of the pod with the sidecar; a pod that has one comes back as it was.
+
+    Pure, but for a fresh proxy uuid.
+    """
+    spec = pod["spec"]
+    if any(container["name"] == CONTAINER for container in spec["containers"]):
+        return pod
+    result: Object = deepcopy(dict(pod))
+    containers, probes = [], list[Probe]()
+    for container in result["spec"]["containers"]:
+        rewritten, found = rewrite(container)
+        probes.extend(found)
+        containers.append(_with_proxy_variables(rewritten) if settings.explicit else rewritten)
+    result["spec"]["containers"] = [*containers, _sidecar(result, settings, probes)]
+    result["spec"]["volumes"] = [*(spec.get("volumes") or ()), *_volumes()]
+    metadata = result.setdefault("metadata", {})
+    metadata["labels"] = {**(metadata.get("labels") or {}), UUID_LABEL: str(uuid4())}
+    interception = "explicit" if settings.explicit else "redirect"
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), INTERCEPTION: interception}
+    return result
+
+
+def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe]) -> dict[str, Any]:
+    account = pod["spec"].get("serviceAccountName") or "default"
+    controller = f"spiffe://{settings.trust_domain}/ns/{settings.controller_namespace}/sa/{settings.controller_account}"
+    return {
+        "name": CONTAINER,
+        "image": settings.image,
+        "command": ["python", "-m", "meshlab.dataplane.envoy.sidecar"],
+        "env": [
+            _field("POD_NAME", "metadata.name"),
+            _field("POD_NAMESPACE", "metadata.namespace"),
+            _field("POD_IP", "status.podIP"),
+            {"name": "SERVICE_ACCOUNT", "value": account},
+            {"name": "MESHLAB_CONTROLLER", "value": settings.controller},
+            {"name": "MESHLAB_CONTROLLER_ID", "value": controller},
+            {
+                "name": "MESHLAB_CONTROLLER_NAME",
+                "value": f"{settings.controller_account}.{settings.controller_namespace}.svc",
+            },
+            {"name": "MESHLAB_CA_BUNDLE", "value": settings.ca_bundle},
+            {"name": "MESHLAB_INTERCEPTION", "value": "explicit" if settings.explicit else "redirect"},
+            {"name": "MESHLAB_PROBES", "value": to_json(probes)},
+            {"name": "MESHLAB_LOG_LEVEL", "value": settings.log_level},
+        ],
+        "ports": [{"name": "proxy-stats", "containerPort": names.STATS_PORT}],
+        "readinessProbe": {
+            "httpGet": {"path": "/ready", "port": names.STATS_PORT},
+            "periodSeconds": 1,
+            "failureThreshold": 30,
+        },
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        "securityContext": {
+            "runAsUser": names.PROXY_UID,
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": _WORK_VOLUME, "mountPath": FOLDER},
+            {"name": _TOKEN_VOLUME, "mountPath": TOKEN_FOLDER, "readOnly": True},
+        ],
+    }
+
+
+def _volumes() -> list[dict[str, Any]]:
+    token = {"audience": AUDIENCE, "expirationSeconds": _TOKEN_SECONDS, "path": "token"}
+    return [
+        {"name": _WORK_VOLUME, "emptyDir": {"medium": "Memory"}},
+        {"name": _TOKEN_VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}},
+    ]
+
+
+def _with_proxy_variables(container: dict[str, Any]) -> dict[str, Any]:
+    """Tell the app of its proxy, unless its author has done so. Lower case: curl ignores HTTP_PROXY."""
+    own = container.get("env") or []
+    ours = [
+        _field("POD_IP", "status.podIP"),
+        {"name": "http_proxy", "value": f"http://$(POD_IP):{names.OUTBOUND_PORT}"},
+        {"name": "no_proxy", "value": "localhost,127.0.0.1,$(POD_IP)"},
+    ]
+    present = {item["name"] for item in own}
+    return {**container, "env": [*(item for item in ours if item["name"] not in present), *own]}
+
+
+def _field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}

