@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from http.client import HTTPException
 
 from meshlab.apps.server import log
 
@@ -43,7 +44,7 @@ def call(method: str, url: str, headers: Mapping[str, str], body: bytes | None =
             return Outcome(error.code, reason=text or error.reason, headers=_lower(error.headers))
     except urllib.error.URLError as error:
         return Outcome(0, reason=str(error.reason))
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         return Outcome(0, reason=str(error) or type(error).__name__)
 
 

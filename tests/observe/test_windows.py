@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -41,7 +42,7 @@ SERVED = replace(
 class People:
     """A directory of two pods."""
 
-    pods = {
+    pods: ClassVar = {
         "bookbuyer/bookbuyer-1": Workload("bookbuyer", "bookbuyer-1", BUYER, owner=("Deployment", "bookbuyer")),
         "bookstore/bookstore-v1-1": Workload(
             "bookstore", "bookstore-v1-1", STORE, labels=(("version", "v1"),), owner=("Deployment", "bookstore-v1")
