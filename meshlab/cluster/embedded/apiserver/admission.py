@@ -63,7 +63,7 @@ class Admission:
         obj = attributes.obj or {}
         self._default(resource, obj)
         managers.record(obj, old)
-        mutated = await surface.mutate(dataclasses.replace(attributes, obj=obj))
+        mutated = await surface.mutate(dataclasses.replace(attributes, obj=obj, warnings=call.warnings))
         if mutated is not None and mutated is not obj:
             obj = mutated
             self._default(resource, obj)
@@ -73,8 +73,7 @@ class Admission:
         causes += broken_rules(resource, obj, old)
         if causes:
             raise status.invalid(resource, obj["metadata"].get("name", ""), causes)
-        await surface.validate(dataclasses.replace(attributes, obj=obj))
-        del call
+        await surface.validate(dataclasses.replace(attributes, obj=obj, warnings=call.warnings))
         return obj
 
     def _default(self, resource: Resource, obj: Object) -> None:

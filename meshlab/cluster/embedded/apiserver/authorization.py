@@ -20,22 +20,13 @@ GROUP = "rbac.authorization.k8s.io"
 
 
 def refuse(user: User, info: RequestInfo, lookup: Lookup) -> str | None:
-    """None when a user may do this, else why not in kube-apiserver's words."""
+    """None when a user may do this, else what there is to say about why not: often nothing."""
     if MASTERS in user.groups:
         return None
     missing: list[str] = []
     if any(allows(rule, info) for rule in rules_of(user, info.namespace, lookup, missing)):
         return None
-    return describe(user, info) + (f": RBAC: {_joined(missing)}" if missing else "")
-
-
-def describe(user: User, info: RequestInfo) -> str:
-    """What the user can't do: `User "x" cannot list resource "pods" in API group "" in the namespace "y"`."""
-    if not info.is_resource:
-        return f'User "{user.name}" cannot {info.verb} path "{info.path}"'
-    resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
-    where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
-    return f'User "{user.name}" cannot {info.verb} resource "{resource}" in API group "{info.group}" {where}'
+    return f"RBAC: {_joined(missing)}" if missing else ""
 
 
 def rules_of(user: User, namespace: str, lookup: Lookup, missing: list[str] | None = None) -> Iterator[Rule]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver import body, encode, metadata, status
 from meshlab.cluster.embedded.apiserver.lifecycle import Remover
 from meshlab.cluster.embedded.apiserver.reading import Reader
 from meshlab.cluster.embedded.apiserver.writing import Writer
@@ -52,7 +52,16 @@ class Handlers:
         verb = self._verbs.get(info.verb)
         if verb is None or info.verb not in resource.verbs or (info.verb == "create" and info.name):
             raise status.method_not_allowed()
+        if resource.verbs == ("create",):
+            return await self._review(call, resource)
         return await verb(call, resource)
+
+    async def _review(self, call: Call, resource: Resource) -> web.StreamResponse:
+        """A kind that is a question: answered, never stored."""
+        obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
+        metadata.fit(resource, obj, call.info.namespace, "")
+        answer = await self._server.surface.review(call, obj)
+        return encode.respond(encode.PLAIN, answer, 201, warnings=call.warnings)
 
     async def _subresource(self, call: Call, resource: Resource) -> web.StreamResponse:
         sub = resource.subresource(call.info.subresource)
@@ -62,4 +71,7 @@ class Handlers:
             raise status.method_not_allowed()
         if sub.name == "status":
             return await self._verbs[call.info.verb](call, resource)
-        raise status.no_such_path()
+        parent = self._server.store.get(resource.storage, call.key)
+        if parent is None:
+            raise status.not_found(resource, call.info.name)
+        return await self._server.surface.connect(call, parent.obj)

@@ -96,8 +96,9 @@ class Remover:
             self._check(resource, old, options)
             attributes = Attributes(
                 "DELETE", resource, key[0], key[1], "", call.user, None, old,
-                options=options.to_dict(), dry_run=options.dry_run,
+                options=options.to_dict(), dry_run=options.dry_run, warnings=call.warnings,
             )  # fmt: skip
+            await self._server.surface.mutate(attributes)
             await self._server.surface.validate(attributes)
             marked = _mark(resource, old, options)
             if marked is not None and marked == old:

@@ -7,7 +7,7 @@ on its way into the store.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -35,7 +35,7 @@ def prune(schema: Schema, value: Any, path: str = "", *, root: bool = True) -> l
     `apiVersion`, `kind` and `metadata` are an object's own; they are kept at the root and in embedded resources.
     """
     if isinstance(value, list):
-        items: Schema = schema.get("items") or {}
+        items: Schema = schema.get("items") or {PRESERVE: bool(schema.get(PRESERVE))}
         return [name for index, item in enumerate(value) for name in prune(items, item, at(path, index), root=False)]
     if not isinstance(value, dict):
         return []
@@ -77,3 +77,23 @@ def _fields(schema: Schema, value: Mapping[str, Any]) -> Iterator[tuple[str, Sch
     others = schema.get("additionalProperties")
     if isinstance(others, Mapping):
         yield from [(key, others) for key in value if key not in properties]
+
+
+def merge_rule(schema: Schema, path: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """How server-side apply merges the value at a path of field names (list items don't count).
+
+    `atomic`, `set` or `map` (with the keys that tell items apart) for a list, `granular` or `atomic` for an object.
+    """
+    found = schema
+    for name in path:
+        while found.get("type") == "array":
+            found = found.get("items") or {}
+        found = (found.get("properties") or {}).get(name) or _values(found)
+    if found.get("type") == "array":
+        return found.get(LIST_TYPE, "atomic"), tuple(found.get(LIST_KEYS) or ())
+    return ("atomic" if found.get(MAP_TYPE) == "atomic" else "granular"), ()
+
+
+def _values(schema: Schema) -> Schema:
+    others = schema.get("additionalProperties")
+    return others if isinstance(others, Mapping) else {}

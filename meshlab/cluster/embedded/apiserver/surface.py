@@ -7,13 +7,23 @@ Each method delegates to the module of its subject.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cluster.embedded.apiserver import status
-from meshlab.cluster.embedded.apiserver.request import ANONYMOUS, Attributes, Call, RequestInfo, User
+from meshlab.cluster.embedded.apiserver import body, crd, encode, protobuf, reviews, schema, status
+from meshlab.cluster.embedded.apiserver.authentication import authenticate, impersonated
+from meshlab.cluster.embedded.apiserver.authorization import refuse
+from meshlab.cluster.embedded.apiserver.bootstrap import bootstrap
+from meshlab.cluster.embedded.apiserver.definitions import Definitions
+from meshlab.cluster.embedded.apiserver.paths import Paths
+from meshlab.cluster.embedded.apiserver.request import Attributes, Call, RequestInfo, User
+from meshlab.cluster.embedded.apiserver.schema_validation import validate
 from meshlab.cluster.embedded.apiserver.status import Cause
+from meshlab.cluster.embedded.apiserver.table import table
+from meshlab.cluster.embedded.apiserver.tokens import TokenError, Tokens
+from meshlab.cluster.embedded.apiserver.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -38,29 +48,51 @@ class Surface:
 
     async def start(self) -> None:
         """Runs after the store is loaded and before the first request: register custom kinds, RBAC defaults."""
+        server = self.server
+        self.tokens = Tokens(server.pki.service_account_key, server.store)
+        self.paths = Paths(server, self.tokens)
+        self.webhooks = Webhooks(server.store, server.registry)
+        self.definitions = Definitions(server.store, server.registry)
+        self.definitions.start()
+        await bootstrap(server.store, server.registry, server.pki)
 
     async def stop(self) -> None:
         """Give everything back."""
+        await self.definitions.stop()
+        await self.webhooks.close()
 
     async def authenticate(self, http: web.BaseRequest) -> User:
         """Who sends this request. Raises `status.unauthorized()` for credentials that are wrong."""
-        peer = http.transport.get_extra_info("peercert") if http.transport else None
-        if not peer:
-            return ANONYMOUS
-        names = [(key, value) for part in peer["subject"] for key, value in part]
-        user = next((value for key, value in names if key == "commonName"), "")
-        groups = tuple(value for key, value in names if key == "organizationName")
-        return User(user, groups=(*groups, "system:authenticated"))
+        user = authenticate(http, self._token_user)
+        other = impersonated(http)
+        if other is None:
+            return user
+        for kind, names in (("users", [other.name]), ("groups", http.headers.getall("Impersonate-Group", []))):
+            for name in names:
+                info = RequestInfo("", "impersonate", is_resource=True, resource=kind, name=name)
+                if refuse(user, info, self._lookup) is not None:
+                    why = (
+                        f'User "{user.name}" cannot impersonate resource "{kind}" in API group "" at the cluster scope'
+                    )
+                    raise status.StatusError(403, "Forbidden", f'{kind} "{name}" is forbidden: {why}')
+        return other
+
+    def _token_user(self, token: str) -> User | None:
+        try:
+            return self.tokens.user(token)[0]
+        except TokenError:
+            return None
+
+    def _lookup(self, collection: str) -> list[dict[str, Any]]:
+        return [stored.obj for stored in self.server.store.list(collection)]
 
     async def authorize(self, user: User, info: RequestInfo) -> str | None:
         """None when the user may do this; else why not, as a real server words it (may be empty)."""
-        del info
-        return None if "system:masters" in user.groups else ""
+        return refuse(user, info, self._lookup)
 
     async def serve_path(self, call: Call) -> web.StreamResponse | None:
         """Answer a path that is no resource (discovery, OpenAPI, version, health); None when there is none."""
-        del call
-        return None
+        return await self.paths.serve(call)
 
     async def aggregate(self, call: Call) -> web.StreamResponse | None:
         """Pass the request on to an aggregated API server when an APIService claims its group and version."""
@@ -69,34 +101,40 @@ class Surface:
 
     async def review(self, call: Call, obj: dict[str, Any]) -> dict[str, Any]:
         """Answer a create-only kind: TokenReview, SubjectAccessReview, SelfSubjectReview and the like."""
-        del obj
-        raise status.not_implemented(f"{call.info.resource} is not served")
+        return reviews.answer(call, obj, self._lookup, self.tokens)
 
     async def connect(self, call: Call, obj: dict[str, Any]) -> web.StreamResponse:
         """Answer a subresource that is no part of the object: token, proxy, exec, attach, portforward.
 
-        `obj` is the parent. A `token` request's body is read by the handler itself.
+        `obj` is the parent.
         """
-        del obj
+        if call.info.subresource == "token":
+            request = await body.decode(call.http, "TokenRequest", self.decode_protobuf)
+            return encode.respond(encode.PLAIN, self.tokens.request(obj, request), 201)
         raise status.not_implemented(f"{call.info.resource}/{call.info.subresource} is not served")
 
-    def decode_protobuf(self, body: bytes) -> dict[str, Any]:
+    def decode_protobuf(self, data: bytes) -> dict[str, Any]:
         """A body of `application/vnd.kubernetes.protobuf` as JSON."""
-        del body
-        raise status.unsupported_media_type(["application/json", "application/yaml"])
+        return protobuf.decode(data)
 
     def default(self, resource: Resource, obj: dict[str, Any]) -> None:
         """Fill in the defaults of a custom kind's schema and prune what it doesn't know, in place."""
+        if resource.schema is not None:
+            schema.prune(resource.schema, obj)
+            schema.default(resource.schema, obj)
 
     def check(self, resource: Resource, obj: dict[str, Any]) -> SchemaReport:
         """What the kind's schema (built-in or custom) says about an object, before pruning."""
-        del resource, obj
-        return SchemaReport()
+        if resource.schema is None:
+            return SchemaReport()
+        mine = copy.deepcopy(obj)
+        unknown = schema.prune(resource.schema, mine)
+        schema.default(resource.schema, mine)
+        return SchemaReport(unknown, validate(resource.schema, mine))
 
     def list_type(self, resource: Resource, path: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         """How server-side apply merges a list: (`atomic` | `set` | `map` | `granular`, keys), for a custom kind."""
-        del resource, path
-        return "atomic", ()
+        return schema.merge_rule(resource.schema or {}, path)
 
     def prepare(self, resource: Resource, obj: dict[str, Any], old: dict[str, Any] | None) -> list[Cause]:
         """Rules and derived fields of the kinds the surface owns (CRD, APIService, webhooks, RBAC).
@@ -104,20 +142,21 @@ class Surface:
         Called on create (`old` is None) and update, after mutation and before validation; `obj` may be
         changed in place. Returns what is wrong.
         """
-        del resource, obj, old
+        if resource.storage == crd.COLLECTION:
+            return crd.prepare(obj, old, self._lookup(crd.COLLECTION))
         return []
 
     async def mutate(self, attributes: Attributes) -> dict[str, Any] | None:
         """The object after every mutating webhook. Raises the Status of a refusal."""
-        return attributes.obj
+        return await self.webhooks.mutate(attributes, attributes.warnings)
 
     async def validate(self, attributes: Attributes) -> None:
         """Ask every validating webhook. Raises the Status of a refusal."""
+        await self.webhooks.validate(attributes, attributes.warnings)
 
     def table(self, resource: Resource, items: Sequence[Mapping[str, Any]], include: str) -> dict[str, Any]:
         """A meta.k8s.io/v1 Table of these objects, columns included; `include` is Metadata, Object or None.
 
         The core adds the list's metadata, and drops `columnDefinitions` after a watch's first event.
         """
-        del items, include
-        raise status.not_implemented(f"no table of {resource.plural}")
+        return table(resource, items, include)

@@ -26,7 +26,7 @@ def matching_row(
     if resource.plural in _NEVER_ASKED:
         return None
     others = (row for row in rows if row.storage == resource.storage and row is not resource)
-    candidates = [resource, *(others if webhook.get("matchPolicy") != "Exact" else ())]
+    candidates: list[Resource] = [resource, *(others if webhook.get("matchPolicy") != "Exact" else ())]
     rules = webhook.get("rules") or []
     found = next((row for row in candidates if any(_rule_matches(rule, attributes, row) for rule in rules)), None)
     if found is None:
