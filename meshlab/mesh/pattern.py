@@ -47,6 +47,8 @@ def _compile(pattern: str) -> Any:
         return f"it has {len(pattern)} characters, more than {_LONGEST}"
     try:
         return re2.compile(pattern, _OPTIONS)
+    except UnicodeEncodeError:
+        return "it has a character that no text can hold"
     except re2.error as error:
         (reason,) = error.args
         return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)

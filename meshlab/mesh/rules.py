@@ -21,7 +21,10 @@ class HttpMatch:
     methods: frozenset[str] = frozenset()
     """Upper case. Empty: any method (SMI H4, H5)."""
     headers: tuple[tuple[str, str], ...] = ()
-    """Lower-case header name and a regular expression its whole value must match, sorted by name."""
+    """Lower-case header name and a regular expression its whole value must match, sorted by name.
+
+    The host is called ``:authority`` (SMI H9).
+    """
 
 
 @dataclass(frozen=True, slots=True, order=True)

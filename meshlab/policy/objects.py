@@ -13,6 +13,11 @@ def namespace_of(obj: Object) -> str:
     return str(obj["metadata"].get("namespace") or "default")
 
 
+def full_name(obj: Object) -> str:
+    """``namespace/name``; an object whose name the API server makes up has none yet."""
+    return f"{namespace_of(obj)}/{obj['metadata'].get('name', '')}"
+
+
 def group_of(obj: Object) -> str:
     """The API group of an object, empty for core kinds."""
     return str(obj["apiVersion"]).rpartition("/")[0]

@@ -17,7 +17,9 @@ def test_a_dollar_matches_the_very_end_only_where_python_would_forgive_a_newline
     assert not full_match("/books$", "/books\n")
 
 
-@pytest.mark.parametrize("pattern", ["(?=a)b", "(?!a)b", "(?<=a)b", "(?<!a)b", r"(a)\1", "[", "a**", "(?P<n>a", r"\Z"])
+@pytest.mark.parametrize(
+    "pattern", ["(?=a)b", "(?!a)b", "(?<=a)b", "(?<!a)b", r"(a)\1", "[", "a**", "(?P<n>a", r"\Z", "\ud800"]
+)
 def test_what_re2_lacks_is_refused_with_its_reason_and_matches_nothing(pattern):
     assert problem(pattern)
     assert not full_match(pattern, "b")

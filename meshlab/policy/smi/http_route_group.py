@@ -49,8 +49,14 @@ def _match(match: dict[str, Any]) -> HttpMatch:
         name=match["name"],
         path_regex=match.get("pathRegex"),
         methods=frozenset() if "*" in methods else methods,
-        headers=tuple(sorted((name.lower(), value) for name, value in _headers(match.get("headers")))),
+        headers=tuple(sorted((_header_name(name), value) for name, value in _headers(match.get("headers")))),
     )
+
+
+def _header_name(name: str) -> str:
+    """Names compare without case; the host is what HTTP/2 calls the authority (SMI H9)."""
+    lower = name.lower()
+    return ":authority" if lower == "host" else lower
 
 
 def _headers(headers: Any) -> Iterator[tuple[Any, Any]]:

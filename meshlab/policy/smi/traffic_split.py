@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from meshlab.kube import Object
 from meshlab.mesh.rules import Backend, HttpMatch, Split
 from meshlab.mesh.service import ServiceName
-from meshlab.policy.objects import Objects, namespace_of
+from meshlab.policy.objects import Objects, full_name, namespace_of
 from meshlab.policy.report import Report
 from meshlab.policy.schema import check_shape
 from meshlab.policy.smi.routes import Routes
@@ -21,7 +21,7 @@ def read(obj: Object, routes: Routes) -> Split:
     """The split that a sound object describes. Several groups in `matches` are merged (SMI S12)."""
     namespace, spec = namespace_of(obj), obj["spec"]
     return Split(
-        name=f"{namespace}/{obj['metadata']['name']}",
+        name=full_name(obj),
         root=_service(spec["service"], namespace),
         backends=tuple(Backend(_service(item["service"], namespace), item["weight"]) for item in spec["backends"]),
         matches=_matches(obj, routes) if spec.get("matches") else None,
@@ -30,7 +30,8 @@ def read(obj: Object, routes: Routes) -> Split:
 
 def validate(obj: Object, known: Objects, routes: Routes, others: Iterable[Split], report: Report) -> None:
     """Weights add up, every Service is of this namespace, and no split of `others` claims the same calls."""
-    if obj["apiVersion"].endswith("/v1alpha2") and "matches" in (obj.get("spec") or {}):
+    spec = obj.get("spec")
+    if obj["apiVersion"].endswith("/v1alpha2") and isinstance(spec, dict) and "matches" in spec:
         what = "v1alpha2 has no matches: every call would be split"
         report.error("ML258", "spec.matches", what, "write apiVersion: split.smi-spec.io/v1alpha4")
         return
@@ -64,9 +65,10 @@ def _check_names(obj: Object, report: Report) -> None:
     fields |= {f"spec.backends[{index}].service": item["service"] for index, item in enumerate(spec["backends"])}
     for field, name in fields.items():
         service = _service(name, namespace)
-        if name.removesuffix(".") not in {service.name, *service.hosts()}:
+        if not service.name or name.removesuffix(".") not in {service.name, *service.hosts()}:
             what = f"{name!r} is no Service of namespace {namespace}"
-            report.error("ML257", field, what, f"a split stays within one namespace: write {service.name}")
+            cure = f"a split stays within one namespace: write {service.name or 'the name of a Service'}"
+            report.error("ML257", field, what, cure)
     root = _service(spec["service"], namespace)
     for index, item in enumerate(spec["backends"]):
         if _service(item["service"], namespace) == root:

@@ -7,7 +7,7 @@ from typing import Any
 from meshlab.kube import Object
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.rules import HttpMatch, HttpRule, Permission, TcpRule
-from meshlab.policy.objects import Objects, namespace_of
+from meshlab.policy.objects import Objects, full_name, namespace_of
 from meshlab.policy.report import Report
 from meshlab.policy.schema import check_shape
 from meshlab.policy.smi.routes import Routes
@@ -18,7 +18,7 @@ def read(obj: Object, routes: Routes) -> Permission:
     namespace, spec = namespace_of(obj), obj["spec"]
     rules = spec["rules"]
     return Permission(
-        name=f"{namespace}/{obj['metadata']['name']}",
+        name=full_name(obj),
         destination=_identity(spec["destination"], namespace),
         sources=frozenset(_identity(source, namespace) for source in spec["sources"]),
         http_rules=tuple(_http_rule(rule, namespace, routes) for rule in rules if rule["kind"] == "HTTPRouteGroup"),

@@ -1,0 +1,88 @@
+"""MeshConfig: what has been set for the whole mesh, and what of OSM's settings has no effect."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from meshlab.kube import Object
+from meshlab.mesh.settings import Settings
+from meshlab.policy.osm import Osm
+from meshlab.policy.osm.duration import duration
+
+
+def mesh_config(name: str = "meshlab-mesh-config", **spec) -> Object:
+    return {
+        "apiVersion": "config.openservicemesh.io/v1alpha2",
+        "kind": "MeshConfig",
+        "metadata": {"name": name, "namespace": "meshlab-system"},
+        "spec": spec,
+    }
+
+
+def settings(obj: Object) -> Settings:
+    read = Osm().read([obj]).settings
+    assert read is not None
+    return read
+
+
+def found(obj: Object) -> list[tuple[str, str]]:
+    return [(finding.code, finding.field) for finding in Osm().validate(obj, [])]
+
+
+def test_without_a_mesh_config_nothing_is_open():
+    assert Osm().read([]).settings == Settings(permissive=False, egress=False)
+
+
+def test_what_is_left_out_keeps_its_default():
+    assert settings(mesh_config()) == Settings()
+
+
+def test_all_that_is_acted_on_is_read():
+    obj = mesh_config(
+        traffic={"enablePermissiveTrafficPolicyMode": True, "enableEgress": True},
+        certificate={"serviceCertValidityDuration": "1h30m"},
+        sidecar={"logLevel": "debug"},
+        observability={"osmLogLevel": "trace"},
+    )
+    assert found(obj) == []
+    assert settings(obj) == Settings(
+        permissive=True, egress=True, certificate_validity=timedelta(minutes=90), proxy_log_level="debug",
+        log_level="trace",
+    )  # fmt: skip
+
+
+def test_another_mesh_config_changes_nothing_and_says_so():
+    obj = mesh_config("osm-mesh-config", traffic={"enableEgress": True})
+    assert settings(obj) == Settings()
+    assert found(obj) == [("ML270", "metadata.name")]
+
+
+def test_a_setting_that_has_no_effect_is_named():
+    obj = mesh_config(traffic={"outboundPortExclusionList": [1, 2]}, featureFlags={"enableRetryPolicy": True})
+    assert found(obj) == [
+        ("ML271", "spec.traffic.outboundPortExclusionList"),
+        ("ML271", "spec.featureFlags.enableRetryPolicy"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["forever", "0s", "59s", "24", ""])
+def test_a_wrong_validity_is_a_warning_and_leaves_every_other_setting_in_force(text):
+    obj = mesh_config(
+        traffic={"enablePermissiveTrafficPolicyMode": True}, certificate={"serviceCertValidityDuration": text}
+    )
+    assert found(obj) == [("ML272", "spec.certificate.serviceCertValidityDuration")]
+    assert settings(obj) == Settings(permissive=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("24h", 86400), ("1h30m", 5400), ("500ms", 0.5), ("1.5s", 1.5), ("0s", 0), ("0", 0)]
+)
+def test_durations_are_written_as_in_go(text, seconds):
+    assert duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "h", "1 h", "-1h", "1d"])
+def test_what_is_no_duration_is_none(text):
+    assert duration(text) is None
