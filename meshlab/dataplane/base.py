@@ -66,8 +66,10 @@ class SidecarSettings:
 class DataPlane(Protocol):
     """A kind of proxy. Found by entry point; the built-in one is Envoy."""
 
-    stages: Stages
-    """The types it is told, in the order that keeps traffic whole (see `meshlab.xds.stream`)."""
+    @property
+    def stages(self) -> Stages:
+        """The types it is told, in the order that keeps traffic whole (see `meshlab.xds.stream`)."""
+        ...
 
     def inject(self, pod: Object, settings: SidecarSettings) -> Object:
         """A copy of the pod with a proxy beside its containers. A pod that has one comes back unchanged."""
