@@ -65,9 +65,9 @@ def tcp_log(side: Side) -> AccessLog:
 
 def read(log: StreamAccessLogsMessage, reporter: Reporter, workload_at: WorkloadAt) -> Iterator[Exchange]:
     """Each entry of a message as an exchange."""
-    for request in log.http_entries.log_entry:
+    for request in log.http_logs.log_entry:
         yield _exchange(request.common_properties, reporter, workload_at, _http(request))
-    for connection in log.tcp_entries.log_entry:
+    for connection in log.tcp_logs.log_entry:
         yield _exchange(connection.common_properties, reporter, workload_at, _tcp(connection))
 
 

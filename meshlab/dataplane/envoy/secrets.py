@@ -85,7 +85,9 @@ def _common(allowed: Iterable[StringMatcher], protocols: Sequence[str]) -> Commo
         match_typed_subject_alt_names=[SubjectAltNameMatcher(san_type=san, matcher=matcher) for matcher in allowed]
     )
     return CommonTlsContext(
-        tls_params=TlsParameters(tls_minimum_protocol_version=TlsParameters.TLSv1_2),
+        tls_params=TlsParameters(
+            tls_minimum_protocol_version=TlsParameters.TLSv1_2, tls_maximum_protocol_version=TlsParameters.TLSv1_3
+        ),
         alpn_protocols=protocols,
         tls_certificate_sds_secret_configs=[SdsSecretConfig(name=names.SVID_SECRET, sds_config=ADS)],
         combined_validation_context=CommonTlsContext.CombinedCertificateValidationContext(
