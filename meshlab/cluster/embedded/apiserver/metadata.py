@@ -78,7 +78,7 @@ def begin(resource: Resource, obj: dict[str, Any]) -> None:
     metadata = obj["metadata"]
     if metadata.get("resourceVersion") not in (None, "", "0"):
         raise status.StatusError(500, "", "resourceVersion should not be set on objects to be created")
-    for key in (*_SERVER_OWNED, "resourceVersion", "managedFields"):
+    for key in (*_SERVER_OWNED, "resourceVersion"):
         metadata.pop(key, None)
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = metadata["generateName"][:_GENERATED_PREFIX] + random_suffix()

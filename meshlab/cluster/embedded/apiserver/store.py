@@ -48,7 +48,7 @@ class StorageError(Exception):
 
     def __init__(self, error: sqlite3.Error, path: Path) -> None:
         super().__init__(f"{path} can't be written: {error}; nothing was changed")
-        self.full = _code(error) == sqlite3.SQLITE_FULL
+        self.full = _is_full(error)
 
 
 class Stored:
@@ -302,6 +302,12 @@ def _code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
+def _is_full(error: Exception) -> bool:
+    """A full disk; or a quota or a limit of the process, which SQLite calls an I/O error of writing."""
+    no_room = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+    return getattr(error, "sqlite_errorcode", 0) in no_room
+
+
 def _cannot_open(error: Exception, path: Path) -> ClusterError:
     if _code(error) == sqlite3.SQLITE_BUSY:
         hint = "meshlab status tells which daemon holds it"
@@ -310,5 +316,5 @@ def _cannot_open(error: Exception, path: Path) -> ClusterError:
         hint = "meshlab down --purge, then meshlab up, starts anew; copy the file first to look at it"
         return ClusterError("ML116", f"it is damaged: {error}", about=str(path), hint=hint)
     hint = f"df -h {path.parent}; a folder on another disk can be named in MESHLAB_HOME"
-    code = "ML112" if _code(error) == sqlite3.SQLITE_FULL else "ML111"
+    code = "ML112" if _is_full(error) else "ML111"
     return ClusterError(code, f"it can't be written: {error}", about=str(path), hint=hint)

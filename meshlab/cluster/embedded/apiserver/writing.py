@@ -15,7 +15,7 @@ from aiohttp import web
 from meshlab.cluster.embedded.apiserver import body, encode, lifecycle, metadata, status
 from meshlab.cluster.embedded.apiserver.addresses import allocate
 from meshlab.cluster.embedded.apiserver.admission import Admission
-from meshlab.cluster.embedded.apiserver.managed_fields import ApplyManagers, Managers
+from meshlab.cluster.embedded.apiserver.managed_fields import ApplyManagers, Managers, rules_of
 from meshlab.cluster.embedded.apiserver.options import WriteOptions
 from meshlab.cluster.embedded.apiserver.patch import APPLY_PATCH, PATCH_TYPES, STRATEGIC_PATCH, patched
 from meshlab.cluster.embedded.apiserver.request import Attributes
@@ -48,7 +48,7 @@ class Writer:
         obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
         metadata.fit(resource, obj, call.info.namespace, call.info.name)
         self._admission.check_fields(call, resource, obj, options)
-        stored = await self.insert(call, resource, obj, Managers(resource, call.manager), options)
+        stored = await self.insert(call, resource, obj, self._managers(call, resource), options)
         return self._answer(call, resource, stored, _CREATED)
 
     async def insert(
@@ -62,7 +62,7 @@ class Writer:
             self._admission.require_namespace(resource, new)
             attributes = Attributes(
                 "CREATE", resource, call.info.namespace, new["metadata"].get("name", ""), "", call.user, new,
-                options=options.to_dict(), dry_run=options.dry_run,
+                options=options.to_dict(), dry_run=options.dry_run, warnings=call.warnings,
             )  # fmt: skip
             new = await self._admission.admit(call, attributes, managers)
             try:
@@ -77,7 +77,7 @@ class Writer:
         obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
         metadata.fit(resource, obj, call.info.namespace, call.info.name)
         self._admission.check_fields(call, resource, obj, options)
-        managers = Managers(resource, call.manager, call.info.subresource)
+        managers = self._managers(call, resource)
         stored = await self.change(call, resource, lambda _: copy.deepcopy(obj), managers, options)
         return self._answer(call, resource, stored)
 
@@ -98,7 +98,7 @@ class Writer:
             self._admission.check_fields(call, resource, new, options)
             return new
 
-        managers = Managers(resource, call.manager, call.info.subresource)
+        managers = self._managers(call, resource)
         stored = await self.change(call, resource, change, managers, options)
         return self._answer(call, resource, stored)
 
@@ -112,8 +112,10 @@ class Writer:
             raise status.bad_request("error decoding YAML: the body holds no object")
         metadata.fit(resource, config, call.info.namespace, call.info.name)
         self._admission.check_fields(call, resource, config, options)
-        managers = ApplyManagers(resource, manager, config, force=options.force, subresource=call.info.subresource)
-        if not call.info.subresource and self._server.store.newest(resource.storage, call.key) is None:
+        rules = rules_of(resource, self._server.surface.list_type)
+        subresource = call.info.subresource
+        managers = ApplyManagers(resource, rules, manager, config, force=options.force, subresource=subresource)
+        if not subresource and self._server.store.newest(resource.storage, call.key) is None:
             try:
                 stored = await self.insert(call, resource, managers.create(), managers, options)
             except status.StatusError as error:
@@ -139,7 +141,7 @@ class Writer:
             metadata.carry_over(resource, new, old, info.subresource)
             attributes = Attributes(
                 "UPDATE", resource, info.namespace, info.name, info.subresource, call.user, new, old,
-                options=options.to_dict(), dry_run=options.dry_run,
+                options=options.to_dict(), dry_run=options.dry_run, warnings=call.warnings,
             )  # fmt: skip
             new = await self._admission.admit(call, attributes, managers)
             metadata.count_change(resource, new, old)
@@ -165,6 +167,10 @@ class Writer:
         gone = newest is not None and lifecycle.is_finished(resource, new)
         written = await self._server.store.write(resource.storage, (namespace, name), None if gone else obj, version)
         return written if not gone else Stored(written.key, written.version, encode.dumps(obj))
+
+    def _managers(self, call: Call, resource: Resource) -> Managers:
+        rules = rules_of(resource, self._server.surface.list_type)
+        return Managers(resource, rules, call.manager, call.info.subresource)
 
     @staticmethod
     def _require_identity(resource: Resource, new: Object, newest: Stored) -> None:
