@@ -74,9 +74,9 @@ class ApiServer:
         self.store = Store(self.state_dir / "state.db")
         await create_namespaces(self.store, self.registry)
         await self.surface.start()
-        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=self.pki.server_context(), shutdown_timeout=2)
+        site = web.TCPSite(self._runner, host, port, ssl_context=self.pki.server_context())
         await site.start()
         bound: int = self._runner.addresses[0][1]
         self.url = f"https://{host}:{bound}"
