@@ -8,13 +8,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psutil
 
 from meshlab import __version__
 from meshlab.cluster.embedded.apiserver.pki import Pki
-from meshlab.cluster.embedded.node.marks import end_sealed
+from meshlab.cluster.embedded.node.cleanup import end_leftovers
 from meshlab.cluster.embedded.state import State, write_private, writing
 from meshlab.errors import ClusterError
 from meshlab.kube import Kube
@@ -82,7 +84,7 @@ class EmbeddedCluster:
             if running:
                 await asyncio.to_thread(_end, running[1])
             # A daemon that was killed before could not end its pods.
-            await asyncio.to_thread(end_sealed, str(self.state.folder))
+            await asyncio.to_thread(end_leftovers, self.state.pods)
 
     async def purge(self) -> None:
         """`down`, and forget everything that was stored."""
@@ -93,18 +95,18 @@ class EmbeddedCluster:
         reading, launcher = self._launch()
         # It forks the daemon and ends, so the daemon is nobody's child and leaves no zombie behind.
         await asyncio.to_thread(launcher.wait)
-        try:
-            async with asyncio.timeout(_START_SECONDS):
-                line = await _read_line(reading)
-        except TimeoutError:
-            line = ""
-        if not line:
+        async with _lines(reading) as lines:
+            pid, answer = await lines.readline(), b""
+            if pid:
+                with _ended_on_failure(int(pid)):
+                    answer = await asyncio.wait_for(lines.readline(), _START_SECONDS)
+        if not answer:
             last_words = self.state.last_words() or "it left no word"
             what = f"its daemon gave no sign of life: {last_words}"
             raise ClusterError("ML114", what, about=f"lab {self.name}", hint=f"look at the end of {self.state.log}")
-        answer = json.loads(line)
-        if "code" in answer:
-            raise ClusterError(**answer)
+        refusal = json.loads(answer)
+        if refusal:
+            raise ClusterError(**refusal)
 
     def _launch(self) -> tuple[int, subprocess.Popen[bytes]]:
         """The daemon's launcher, and the end of the pipe on which the daemon will say one line."""
@@ -125,16 +127,28 @@ def write_kubeconfig(state: State, pki: Pki, port: int) -> None:
     write_private(state.kubeconfig, text + "\n")
 
 
-async def _read_line(descriptor: int) -> str:
-    loop = asyncio.get_running_loop()
+@asynccontextmanager
+async def _lines(descriptor: int) -> AsyncIterator[asyncio.StreamReader]:
     reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
     )
     try:
-        return (await reader.readline()).decode()
+        yield reader
     finally:
         transport.close()
+
+
+@contextmanager
+def _ended_on_failure(pid: int) -> Iterator[None]:
+    """Whoever stops waiting for a daemon to be ready, by Ctrl-C or out of patience, leaves none half started."""
+    try:
+        yield
+    except TimeoutError:
+        _end(psutil.Process(pid))
+    except BaseException:
+        _end(psutil.Process(pid))
+        raise
 
 
 def _end(process: psutil.Process) -> None:

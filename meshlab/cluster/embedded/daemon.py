@@ -1,8 +1,8 @@
 """What runs while a lab is up? One process: API server, controllers and node in one event loop.
 
-`EmbeddedCluster.up` starts it as `python -m meshlab.cluster.embedded.daemon --name NAME` and reads one line
-from its standard output: that it is ready, or why it can't be. From then on it belongs to nobody: it has a
-session of its own, and outlives the shell or kernel that started it, until SIGTERM.
+`EmbeddedCluster.up` starts it as `python -m meshlab.cluster.embedded.daemon --name NAME` and reads two lines
+from its standard output: its process id; then that it is ready, or why it can't be. From then on it belongs
+to nobody: it has a session of its own, and outlives the shell or kernel that started it, until SIGTERM.
 """
 
 from __future__ import annotations
@@ -50,11 +50,10 @@ async def serve(state: State, image: str, ready: Callable[[], None]) -> None:
         kube = await stack.enter_async_context(await Kube.connect(state.kubeconfig))
         await kube.text("/readyz")
         node = Node(kube, state.folder, image=image, network=EmbeddedCluster.network, octet=block.octet)
-        stack.push_async_callback(
-            _cancel, asyncio.create_task(_keep_running("controllers", lambda: run_controllers(kube)))
-        )
+        controllers = asyncio.create_task(_keep_running("controllers", lambda: run_controllers(kube)))
+        stack.push_async_callback(_cancel, controllers)
         stack.push_async_callback(_cancel, asyncio.create_task(_keep_running("node", node.run)))
-        stack.push_async_callback(node.stop)
+        await node.ready()
         state.remember(Record(os.getpid(), psutil.Process().create_time(), port, block.octet))
         log.info("ready: https://%s:%d, addresses 127.%d.*, pid %d", HOST, port, block.octet, os.getpid())
         ready()
@@ -100,7 +99,7 @@ async def _until_told(state: State, image: str) -> None:
 
 
 def _report(answer: dict[str, str]) -> None:
-    """The one line that `up` waits for. It may have stopped waiting; that changes nothing."""
+    """The line that `up` waits for."""
     with suppress(BrokenPipeError):
         os.write(1, json.dumps(answer).encode() + b"\n")
     null = os.open(os.devnull, os.O_WRONLY)
@@ -114,6 +113,7 @@ def _detach() -> None:
         os._exit(0)
     os.setsid()
     os.umask(0o077)
+    os.write(1, f"{os.getpid()}\n".encode())
 
 
 def main() -> int:

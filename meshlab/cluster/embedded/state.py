@@ -100,6 +100,7 @@ class State:
         self.name = name
         self.folder = home() / "labs" / name
         self.pki = self.folder / "pki"
+        self.pods = self.folder / "pods"
         self.kubeconfig = self.folder / "kubeconfig"
         self.log = self.folder / "daemon.log"
         self._record = self.folder / "daemon.json"
