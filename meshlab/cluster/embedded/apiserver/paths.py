@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import discovery, encode
+from meshlab.cluster.embedded.apiserver import discovery, encode, openapi
 
 if TYPE_CHECKING:
+    from meshlab.cluster.embedded.apiserver.builtin_schemas import BuiltinSchemas
     from meshlab.cluster.embedded.apiserver.registry import Resource
     from meshlab.cluster.embedded.apiserver.request import Call
     from meshlab.cluster.embedded.apiserver.server import ApiServer
@@ -21,24 +23,42 @@ _JSON = "application/json"
 class Paths:
     """Answers a GET by its path."""
 
-    def __init__(self, server: ApiServer, tokens: Tokens) -> None:
+    def __init__(self, server: ApiServer, tokens: Tokens, builtin: BuiltinSchemas) -> None:
         self._server = server
+        self._builtin = builtin
         self._tokens = tokens
 
     async def serve(self, call: Call) -> web.StreamResponse | None:
         """The answer, or None when nothing is served at the path."""
         if call.info.verb not in ("get", "head"):
             return None
-        match [part for part in call.info.path.split("/") if part]:
+        parts = [part for part in call.info.path.split("/") if part]
+        match parts:
             case ["healthz" | "livez" | "readyz", *_]:
                 return web.Response(text="ok")
-            case ["version"]:
-                return _json(discovery.version())
-            case ["openid", "v1", "jwks"]:
-                return _json(self._tokens.jwks())
-            case ["api" | "apis", *_] as parts:
+            case ["api" | "apis", *_]:
                 return self._discovery(call, parts)
-        return None
+            case ["openapi", "v3"]:
+                return _tagged(call, openapi.index(self._server.registry.all()), _JSON)
+            case ["openapi", "v3", "api" | "apis", *place]:
+                return await self._openapi(call, place)
+        other = {"/version": discovery.version, "/openid/v1/jwks": self._tokens.jwks}.get("/" + "/".join(parts))
+        return _json(other()) if other else None
+
+    async def _openapi(self, call: Call, place: list[str]) -> web.Response | None:
+        group, version = ("", *place)[-2:]
+        rows = [row for row in self._server.registry.all() if (row.group, row.version) == (group, version)]
+        if not rows:
+            return None
+        tag = openapi.document_hash(rows)
+        asked = call.query.get("hash", "")
+        headers = {"ETag": f'"{tag}"', "Vary": "Accept", "Cache-Control": "no-cache, private"}
+        if asked == tag:
+            headers["Cache-Control"] = "public, immutable"
+        if call.http.headers.get("If-None-Match") == f'"{tag}"':
+            return web.Response(status=304, headers=headers)
+        data = await asyncio.to_thread(openapi.document, rows, self._builtin)
+        return web.Response(body=data, content_type=_JSON, headers=headers)
 
     def _discovery(self, call: Call, parts: list[str]) -> web.Response | None:
         media = discovery.wants_aggregated(call.http.headers.get("Accept", ""))

@@ -16,6 +16,7 @@ from meshlab.cluster.embedded.apiserver import body, crd, encode, protobuf, revi
 from meshlab.cluster.embedded.apiserver.authentication import authenticate, impersonated
 from meshlab.cluster.embedded.apiserver.authorization import refuse
 from meshlab.cluster.embedded.apiserver.bootstrap import bootstrap
+from meshlab.cluster.embedded.apiserver.builtin_schemas import BuiltinSchemas
 from meshlab.cluster.embedded.apiserver.definitions import Definitions
 from meshlab.cluster.embedded.apiserver.paths import Paths
 from meshlab.cluster.embedded.apiserver.request import Attributes, Call, RequestInfo, User
@@ -50,7 +51,8 @@ class Surface:
         """Runs after the store is loaded and before the first request: register custom kinds, RBAC defaults."""
         server = self.server
         self.tokens = Tokens(server.pki.service_account_key, server.store)
-        self.paths = Paths(server, self.tokens)
+        self.builtin = await BuiltinSchemas.load()
+        self.paths = Paths(server, self.tokens, self.builtin)
         self.webhooks = Webhooks(server.store, server.registry)
         self.definitions = Definitions(server.store, server.registry)
         self.definitions.start()
@@ -126,7 +128,8 @@ class Surface:
     def check(self, resource: Resource, obj: dict[str, Any]) -> SchemaReport:
         """What the kind's schema (built-in or custom) says about an object, before pruning."""
         if resource.schema is None:
-            return SchemaReport()
+            unknown, problem = self.builtin.check(resource, obj)
+            return SchemaReport(unknown, [Cause("", problem)] if problem else [])
         mine = copy.deepcopy(obj)
         unknown = schema.prune(resource.schema, mine)
         schema.default(resource.schema, mine)

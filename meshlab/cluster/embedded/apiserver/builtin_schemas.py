@@ -1,0 +1,179 @@
+"""Does an object of a built-in kind have the fields and types its kind has?
+
+The schemas are made once for each release of meshlab and the official client, in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from meshlab.cluster.embedded.apiserver.schema import INT_OR_STRING, at
+from meshlab.cluster.embedded.apiserver.schema_validation import json_type
+from meshlab.errors import ClusterError
+
+if TYPE_CHECKING:
+    from meshlab.cluster.embedded.apiserver.registry import Resource
+
+Node = Mapping[str, Any]
+
+REF = "#/components/schemas/"
+
+_GO_TYPES = {"string": "string", "boolean": "bool", "integer": "int32", "number": "float64"}
+_GO_VALUES = {"boolean": "bool", "integer": "number"}
+_QUANTITIES = frozenset({
+    *("allocatable", "allocatedResources", "capacity", "default", "defaultRequest", "divisor", "hard", "limits", "max"),
+    *("maxLimitRequestRatio", "min", "overhead", "podFixed", "requests", "sizeLimit", "storage", "used"),
+    *("averageValue", "value"),
+})  # fmt: skip
+"""Fields that hold quantities: text, but Kubernetes takes a number too."""
+
+
+class BuiltinSchemas:
+    """The schemas of all built-in kinds. Types are kept in memory; descriptions stay in the file."""
+
+    def __init__(self, kinds: Mapping[str, str], schemas: Mapping[str, Node], path: Path) -> None:
+        self.kinds = kinds
+        self.path = path
+        self._types = schemas
+
+    @classmethod
+    async def load(cls) -> BuiltinSchemas:
+        """From the cache, which is filled first if need be."""
+        path = _cache_path()
+        if not path.exists():
+            await _generate(path)
+        found = json.loads(path.read_bytes())
+        return cls(found["kinds"], {name: _undescribed(node) for name, node in found["schemas"].items()}, path)
+
+    def check(self, resource: Resource, obj: Mapping[str, Any]) -> tuple[list[str], str]:
+        """The fields an object's kind doesn't have, and its first value of a wrong type in the words of Go."""
+        name = self.kinds.get(f"{resource.api_version}/{resource.kind}")
+        if name is None:
+            return [], ""
+        checker = _Checker(self._types)
+        checker.visit({"$ref": REF + name}, obj, "", [], "")
+        return checker.unknown, checker.problem
+
+
+class _Checker:
+    def __init__(self, types: Mapping[str, Node]) -> None:
+        self._types = types
+        self.unknown: list[str] = []
+        self.problem = ""
+
+    def visit(self, node: Node, value: Any, path: str, names: list[str], struct: str) -> None:
+        """Check a value; `names` is its path as Go tells it, `struct` the type that holds it."""
+        if value is None:
+            return
+        if "$ref" in node:
+            struct, node = node["$ref"].removeprefix(REF), self._types[node["$ref"].removeprefix(REF)]
+            if not isinstance(value, dict) and node.get("properties"):
+                self._wrong(value, names, struct, f"v1.{_go_name(struct)}")
+                return
+        if not _fits(node, value, names):
+            self._wrong(value, names, struct, _go_type(node))
+        elif isinstance(value, dict):
+            self._visit_object(node, value, path, names, struct)
+        elif isinstance(value, list) and "items" in node:
+            for index, item in enumerate(value):
+                self.visit(node["items"], item, at(path, index), names, struct)
+        elif node.get("format") == "binary":
+            self._check_base64(value)
+
+    def _visit_object(self, node: Node, value: dict[str, Any], path: str, names: list[str], struct: str) -> None:
+        properties: Mapping[str, Node] = node.get("properties") or {}
+        others = node.get("additionalProperties")
+        for key, item in value.items():
+            if key in properties:
+                holder = properties[key]
+                self.visit(holder, item, at(path, key), [*names, key], struct)
+            elif isinstance(others, Mapping):
+                self.visit(others, item, at(path, key), names, struct)
+            elif properties:
+                self.unknown.append(f"{path}.{key}" if path else key)
+
+    def _wrong(self, value: Any, names: list[str], struct: str, wanted: str) -> None:
+        if not self.problem:
+            found = _GO_VALUES.get(json_type(value), json_type(value))
+            field = ".".join([_go_name(struct), *names])
+            self.problem = f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
+
+    def _check_base64(self, value: str) -> None:
+        try:
+            base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            valid = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+            position = next((i for i, letter in enumerate(value) if letter not in valid), len(value))
+            self.problem = self.problem or f"illegal base64 data at input byte {position}"
+
+
+def _fits(node: Node, value: Any, names: list[str]) -> bool:
+    found, wanted = json_type(value), node.get("type")
+    if node.get(INT_OR_STRING):
+        return found in ("integer", "string")
+    if wanted is None or found == wanted:
+        return True
+    if wanted == "string" and found in ("integer", "number"):
+        return any(name in _QUANTITIES for name in names[-2:])
+    return (wanted == "number" and found == "integer") or (
+        wanted == "integer" and found == "number" and float(value).is_integer()
+    )
+
+
+def _go_type(node: Node) -> str:
+    if node.get("type") == "array":
+        items = node.get("items") or {}
+        return "[]" + (f"v1.{_go_name(items['$ref'].removeprefix(REF))}" if "$ref" in items else _go_type(items))
+    if node.get("type") == "object":
+        return "map[string]string"
+    return _GO_TYPES.get(node.get("type", ""), "intstr.IntOrString")
+
+
+def _go_name(schema: str) -> str:
+    """`io.k8s.v1.PodSpec` as Go knows it within its package."""
+    return schema.rpartition(".")[2]
+
+
+def _undescribed(node: Any) -> Any:
+    """A schema without its descriptions and merge rules: what checking needs."""
+    if not isinstance(node, dict):
+        return node
+    kept = {key: node[key] for key in ("$ref", "type", "format", INT_OR_STRING) if key in node}
+    if "properties" in node:
+        kept["properties"] = {sys.intern(name): _undescribed(field) for name, field in node["properties"].items()}
+    for key in ("items", "additionalProperties"):
+        if key in node:
+            kept[key] = _undescribed(node[key])
+    return kept
+
+
+def _cache_path() -> Path:
+    releases = f"{version('kubernetes')}-{version('meshlab')}"
+    return platformdirs.user_cache_path("meshlab") / f"kubernetes-{releases}.json"
+
+
+async def _generate(path: Path) -> None:
+    """Fill the cache by a process of its own; two at once do no harm, as the file appears whole."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        path = Path(tempfile.mkdtemp(prefix="meshlab-")) / path.name
+    module = "meshlab.cluster.embedded.apiserver.openapi_models"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, str(path), stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    if process.returncode:
+        said = errors.decode(errors="replace").strip().splitlines()[-1:]
+        raise ClusterError("ML127", f"{' '.join(said) or process.returncode}", about=str(path), hint="pip check")
