@@ -32,16 +32,25 @@ class Resource:
     body: bytes = field(repr=False)
     needs: tuple[tuple[TypeUrl, str], ...] = ()
     """Other resources this one names; a snapshot that lacks one is not consistent."""
+    renews: tuple[tuple[TypeUrl, str], ...] = ()
+    """Those of `needs` that a proxy waits for anew whenever this one changes, though it has them already."""
 
     @classmethod
-    def of(cls, name: str, message: Message, needs: tuple[tuple[TypeUrl, str], ...] = ()) -> Resource:
+    def of(
+        cls,
+        name: str,
+        message: Message,
+        *,
+        needs: tuple[tuple[TypeUrl, str], ...] = (),
+        renews: tuple[tuple[TypeUrl, str], ...] = (),
+    ) -> Resource:
         """Serialise a message, once."""
         url = type_url(message)
         packed = AnyMessage(type_url=url, value=message.SerializeToString(deterministic=True))
         version = blake2b(packed.value, digest_size=8).hexdigest()
         response = DeltaDiscoveryResponse()
         response.resources.add(name=name, version=version, resource=packed)
-        return cls(url, name, version, response.SerializeToString(), needs)
+        return cls(url, name, version, response.SerializeToString(), needs, renews)
 
     def message(self) -> AnyMessage:
         """The message itself, for whoever wants to look inside."""

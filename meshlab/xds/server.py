@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import grpc
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
+from meshlab.xds.resource import TypeUrl
 from meshlab.xds.snapshot import Snapshot
-from meshlab.xds.status import Proxies
+from meshlab.xds.status import Proxies, ProxyStatus, TypeStatus
 from meshlab.xds.stream import Stages, Stream
 from meshlab.xds.tls import Peer
 
@@ -145,7 +147,14 @@ class AdsServer:
         status = self.proxies[node]
         if status.settled < status.generation and stream.settled(meant.snapshot):
             elapsed = (time.perf_counter() - meant.since) * 1000
-            self.proxies.update(node, settled=status.generation, settled_ms=elapsed)
+            held = {url: self._held(status, url, meant.snapshot) for url in meant.snapshot.resources}
+            self.proxies.update(node, settled=status.generation, settled_ms=elapsed, types=MappingProxyType(held))
+
+    @staticmethod
+    def _held(status: ProxyStatus, url: TypeUrl, snapshot: Snapshot) -> TypeStatus:
+        """A type that the proxy had when it connected was never sent; it counts as sent and acknowledged."""
+        known = status.types.get(url, TypeStatus())
+        return known if known.refused else TypeStatus(snapshot.version_of(url), snapshot.version_of(url))
 
 
 class _Connection:

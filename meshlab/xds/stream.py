@@ -25,25 +25,27 @@ class Stream:
         self.stages = stages
         self.subscriptions: dict[TypeUrl, Subscription] = {}
         self._nonces = count(1)
+        self._renewed: set[tuple[TypeUrl, str]] = set()
+        """What was made to be waited for anew before the proxy asked for its type."""
 
     def receive(self, request: DeltaDiscoveryRequest) -> Subscription | None:
         """Take a request; the subscription whose response it answers, if it answers one."""
         subscription = self.subscriptions.get(request.type_url)
         if subscription is None:
-            self.subscriptions[request.type_url] = Subscription.opened_by(request)
+            self._open(request)
             return None
         return subscription if subscription.receive(request) else None
 
     def next(self, snapshot: Snapshot) -> tuple[Subscription, bytes] | None:
         """The next response and what it belongs to; None while there is nothing to send, or it must wait."""
         for stage in self.stages:
-            for subscription in self._open(stage):
+            for subscription in self._opened(stage):
                 if subscription.flight is None and (changed := subscription.changed(snapshot)):
                     return subscription, self._respond(subscription, snapshot, changed, [])
             if self._in_flight(stage):
                 return None
         for stage in reversed(self.stages):
-            for subscription in self._open(stage):
+            for subscription in self._opened(stage):
                 if subscription.flight is None and (gone := subscription.gone(snapshot)):
                     return subscription, self._respond(subscription, snapshot, [], gone)
             if self._in_flight(stage):
@@ -64,11 +66,17 @@ class Stream:
             url in self.subscriptions and self.subscriptions[url].settled(snapshot) for url in snapshot.resources
         ) and not any(subscription.gone(snapshot) for subscription in open_types)
 
-    def _open(self, stage: Sequence[TypeUrl]) -> list[Subscription]:
+    def _open(self, request: DeltaDiscoveryRequest) -> None:
+        subscription = self.subscriptions[request.type_url] = Subscription.opened_by(request)
+        for url, name in self._renewed:
+            if url == request.type_url:
+                subscription.renew(name)
+
+    def _opened(self, stage: Sequence[TypeUrl]) -> list[Subscription]:
         return [self.subscriptions[url] for url in stage if url in self.subscriptions]
 
     def _in_flight(self, stage: Sequence[TypeUrl]) -> bool:
-        return any(subscription.flight for subscription in self._open(stage))
+        return any(subscription.flight for subscription in self._opened(stage))
 
     def _respond(
         self, subscription: Subscription, snapshot: Snapshot, changed: list[Resource], gone: list[str]
@@ -76,6 +84,11 @@ class Stream:
         nonce = str(next(self._nonces))
         version = snapshot.version_of(subscription.url)
         subscription.sent(nonce, changed, gone, version)
+        for url, name in (pair for resource in changed for pair in resource.renews):
+            if url in self.subscriptions:
+                self.subscriptions[url].renew(name)
+            else:
+                self._renewed.add((url, name))
         frame = DeltaDiscoveryResponse(
             type_url=subscription.url, nonce=nonce, removed_resources=gone, system_version_info=version
         )

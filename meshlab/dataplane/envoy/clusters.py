@@ -27,6 +27,7 @@ _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 def upstream(cluster: UpstreamCluster, trust_domain: str) -> Resource:
     """A Service port. Meshed endpoints are spoken to by mutual TLS, others plainly, each told by its metadata."""
     name = str(cluster.upstream)
+    endpoints = ((names.ENDPOINTS, name),)
     message = Cluster(
         name=name,
         type=Cluster.EDS,
@@ -40,14 +41,14 @@ def upstream(cluster: UpstreamCluster, trust_domain: str) -> Resource:
         message.typed_extension_protocol_options[_HTTP].CopyFrom(pack(_http(two=two)))
         speaks = [HTTP2 if two else HTTP1]
     if not cluster.identities:
-        return Resource.of(name, message, needs=((names.ENDPOINTS, name),))
+        return Resource.of(name, message, needs=endpoints, renews=endpoints)
     expected = [identity.spiffe_id(trust_domain) for identity in cluster.identities]
     tls = client_tls(cluster.upstream.sni, expected, speaks)
     if len(meshed) == len(cluster.endpoints):
         message.transport_socket.CopyFrom(tls)
     else:
         message.transport_socket_matches.extend(_by_metadata(tls))
-    return Resource.of(name, message, needs=((names.ENDPOINTS, name), *NEEDS))
+    return Resource.of(name, message, needs=(*endpoints, *NEEDS), renews=endpoints)
 
 
 def local(identity: Identity, port: int, protocol: Protocol, address: str) -> Resource:
