@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -44,7 +45,7 @@ async def serve(state: State, image: str, ready: Callable[[], None]) -> None:
         with writing(state.folder):
             pki = Pki.open(state.pki, (f"127.{block.octet}.128.1",))
         server = ApiServer(state.folder, pki, octet=block.octet)
-        port = await _listen(server, last.port if last else 0)
+        port = await server.start(HOST, _port_again(last.port) if last else 0)
         stack.push_async_callback(server.stop)
         write_kubeconfig(state, pki, port)
         kube = await stack.enter_async_context(await Kube.connect(state.kubeconfig))
@@ -60,15 +61,16 @@ async def serve(state: State, image: str, ready: Callable[[], None]) -> None:
         await asyncio.Event().wait()
 
 
-async def _listen(server: ApiServer, port: int) -> int:
-    """On the port it had before, so that open kubeconfigs go on working; on a free one when that is taken."""
-    try:
-        return await server.start(HOST, port)
-    except OSError as error:
-        if not port:
-            raise
-        log.warning("port %d can't be used again (%s): taking a free one", port, error)
-        return await server.start(HOST, 0)
+def _port_again(port: int) -> int:
+    """The port it had before, so that open kubeconfigs go on working; 0, any free one, when that is taken now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            log.warning("port %d can't be used again (%s): taking a free one", port, error)
+            return 0
+    return port
 
 
 async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
