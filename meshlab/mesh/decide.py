@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from meshlab.mesh.decision import Aspect, Candidate, Decision, Miss, Reason, Request
+from meshlab.mesh.path import as_matched
 from meshlab.mesh.pattern import full_match
 from meshlab.mesh.rules import HttpMatch, HttpRule, Permission
 from meshlab.mesh.world import World
@@ -95,7 +96,7 @@ def _matches(rule: HttpRule, request: Request) -> Iterator[_Trial]:
 
 def _misses(match: HttpMatch, route: str, request: Request) -> Iterator[Miss]:
     """The conditions of one match that do not hold; all of them must (H7, H10)."""
-    path = request.path.partition("#")[0].partition("?")[0]
+    path = as_matched(request.path)
     if match.path_regex is not None and not full_match(match.path_regex, path):
         yield Miss(Aspect.PATH, match.path_regex, path, route=route, match=match.name)
     if match.methods and request.method not in match.methods:

@@ -133,6 +133,13 @@ def test_h2_h3_the_whole_path_has_to_match_and_the_query_does_not_count():
     assert not ask(target, path="/all/books").allowed
 
 
+def test_dot_segments_lead_nowhere_that_is_not_allowed():
+    target = permission(http_rules=(http(HttpMatch("public", "/public/.*")),))
+    assert ask(target, path="/public/page").allowed
+    assert not ask(target, path="/public/../admin").allowed
+    assert not ask(target, path="/public/%2e%2e/admin").allowed
+
+
 def test_h5_a_match_without_conditions_admits_every_request():
     assert ask(permission(http_rules=(http(ANY),)), path="/x", method="TRACE").allowed
 
