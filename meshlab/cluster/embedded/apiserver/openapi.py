@@ -45,11 +45,8 @@ def index(rows: Iterable[Resource]) -> dict[str, Any]:
 
 def document_hash(rows: Iterable[Resource]) -> str:
     """What tells one state of a document from another, found without making it."""
-    parts = [
-        version()["gitVersion"],
-        package_version("kubernetes"),
-        *(f"{row.plural}{row.verbs}{json.dumps(row.schema)}" for row in rows),
-    ]
+    releases = [version()["gitVersion"], package_version("kubernetes")]
+    parts = [*releases, *(f"{row.plural}{row.verbs}{json.dumps(row.schema)}" for row in rows)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest().upper()
 
 

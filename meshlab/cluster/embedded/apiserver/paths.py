@@ -11,6 +11,7 @@ from aiohttp import web
 from meshlab.cluster.embedded.apiserver import discovery, encode, openapi
 
 if TYPE_CHECKING:
+    from meshlab.cluster.embedded.apiserver.aggregation import Aggregator
     from meshlab.cluster.embedded.apiserver.builtin_schemas import BuiltinSchemas
     from meshlab.cluster.embedded.apiserver.registry import Resource
     from meshlab.cluster.embedded.apiserver.request import Call
@@ -23,16 +24,20 @@ _JSON = "application/json"
 class Paths:
     """Answers a GET by its path."""
 
-    def __init__(self, server: ApiServer, tokens: Tokens, builtin: BuiltinSchemas) -> None:
+    def __init__(self, server: ApiServer, tokens: Tokens, builtin: BuiltinSchemas, aggregator: Aggregator) -> None:
         self._server = server
         self._builtin = builtin
+        self._aggregator = aggregator
         self._tokens = tokens
 
     async def serve(self, call: Call) -> web.StreamResponse | None:
         """The answer, or None when nothing is served at the path."""
-        if call.info.verb not in ("get", "head"):
-            return None
         parts = [part for part in call.info.path.split("/") if part]
+        if len(parts) == 3 and parts[0] == "apis" and (service := self._aggregator.claims(parts[1], parts[2])):
+            return await self._aggregator.proxy(call, service)
+        return await self._local(call, parts) if call.info.verb in ("get", "head") else None
+
+    async def _local(self, call: Call, parts: list[str]) -> web.StreamResponse | None:
         match parts:
             case ["healthz" | "livez" | "readyz", *_]:
                 return web.Response(text="ok")
@@ -65,7 +70,8 @@ class Paths:
         if media and len(parts) == 1:
             rows = [row for row in self._server.registry.all() if (row.group == "") == (parts[0] == "api")]
             version = "v2beta1" if "v2beta1" in media else "v2"
-            return _tagged(call, discovery.aggregated(rows, version=version), media)
+            others = self._aggregator.discovered() if parts[0] == "apis" else ()
+            return _tagged(call, discovery.aggregated(rows, others, version=version), media)
         document = self._document(call, parts)
         return _json(document) if document else None
 
@@ -75,9 +81,9 @@ class Paths:
             case ["api"]:
                 return discovery.api_versions(call.http.host)
             case ["apis"]:
-                return discovery.group_list(rows)
+                return discovery.group_list(rows, self._aggregator.group_versions())
             case ["apis", group]:
-                versions = discovery.versions_by_group(rows).get(group)
+                versions = discovery.versions_by_group(rows, self._aggregator.group_versions()).get(group)
                 return discovery.group(group, versions) if versions else None
             case ["api", version]:
                 return _resources("", version, rows)

@@ -12,13 +12,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cluster.embedded.apiserver import body, crd, encode, protobuf, reviews, schema, status
+from meshlab.cluster.embedded.apiserver import (
+    aggregation,
+    body,
+    crd,
+    encode,
+    pod_logs,
+    protobuf,
+    reviews,
+    schema,
+    status,
+)
+from meshlab.cluster.embedded.apiserver.aggregation import Aggregator
 from meshlab.cluster.embedded.apiserver.authentication import authenticate, impersonated
 from meshlab.cluster.embedded.apiserver.authorization import refuse
 from meshlab.cluster.embedded.apiserver.bootstrap import bootstrap
 from meshlab.cluster.embedded.apiserver.builtin_schemas import BuiltinSchemas
 from meshlab.cluster.embedded.apiserver.definitions import Definitions
+from meshlab.cluster.embedded.apiserver.forward import Forwarder
 from meshlab.cluster.embedded.apiserver.paths import Paths
+from meshlab.cluster.embedded.apiserver.proxy import proxy
 from meshlab.cluster.embedded.apiserver.request import Attributes, Call, RequestInfo, User
 from meshlab.cluster.embedded.apiserver.schema_validation import validate
 from meshlab.cluster.embedded.apiserver.status import Cause
@@ -31,6 +44,15 @@ if TYPE_CHECKING:
 
     from meshlab.cluster.embedded.apiserver.registry import Resource
     from meshlab.cluster.embedded.apiserver.server import ApiServer
+
+
+_INSTEAD = " is not there in the embedded cluster; a cluster of kind has it"
+_REFUSALS = {
+    "exec": "running a command in a container (kubectl exec)",
+    "attach": "attaching to a container (kubectl attach)",
+    "portforward": "forwarding a port (kubectl port-forward)",
+    "ephemeralcontainers": "a debug container (kubectl debug)",
+}
 
 
 @dataclass
@@ -52,7 +74,10 @@ class Surface:
         server = self.server
         self.tokens = Tokens(server.pki.service_account_key, server.store)
         self.builtin = await BuiltinSchemas.load()
-        self.paths = Paths(server, self.tokens, self.builtin)
+        self.forwarder = Forwarder()
+        self.aggregator = Aggregator(server.store, server.pki, self.forwarder)
+        self.aggregator.start()
+        self.paths = Paths(server, self.tokens, self.builtin, self.aggregator)
         self.webhooks = Webhooks(server.store, server.registry)
         self.definitions = Definitions(server.store, server.registry)
         self.definitions.start()
@@ -60,8 +85,10 @@ class Surface:
 
     async def stop(self) -> None:
         """Give everything back."""
+        await self.aggregator.stop()
         await self.definitions.stop()
         await self.webhooks.close()
+        await self.forwarder.close()
 
     async def authenticate(self, http: web.BaseRequest) -> User:
         """Who sends this request. Raises `status.unauthorized()` for credentials that are wrong."""
@@ -98,8 +125,8 @@ class Surface:
 
     async def aggregate(self, call: Call) -> web.StreamResponse | None:
         """Pass the request on to an aggregated API server when an APIService claims its group and version."""
-        del call
-        return None
+        service = self.aggregator.claims(call.info.group, call.info.version)
+        return await self.aggregator.proxy(call, service) if service else None
 
     async def review(self, call: Call, obj: dict[str, Any]) -> dict[str, Any]:
         """Answer a create-only kind: TokenReview, SubjectAccessReview, SelfSubjectReview and the like."""
@@ -113,7 +140,11 @@ class Surface:
         if call.info.subresource == "token":
             request = await body.decode(call.http, "TokenRequest", self.decode_protobuf)
             return encode.respond(encode.PLAIN, self.tokens.request(obj, request), 201)
-        raise status.not_implemented(f"{call.info.resource}/{call.info.subresource} is not served")
+        if call.info.subresource == "proxy":
+            return await proxy(call, self.server.store, self.forwarder)
+        raise status.not_implemented(
+            _REFUSALS.get(call.info.subresource, f"{call.info.resource}/{call.info.subresource}") + _INSTEAD
+        )
 
     def decode_protobuf(self, data: bytes) -> dict[str, Any]:
         """A body of `application/vnd.kubernetes.protobuf` as JSON."""
@@ -147,6 +178,8 @@ class Surface:
         """
         if resource.storage == crd.COLLECTION:
             return crd.prepare(obj, old, self._lookup(crd.COLLECTION))
+        if resource.storage == aggregation.COLLECTION:
+            return aggregation.prepare(obj)
         return []
 
     async def mutate(self, attributes: Attributes) -> dict[str, Any] | None:

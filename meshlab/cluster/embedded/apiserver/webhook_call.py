@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import ssl
 import uuid
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from meshlab.cluster.embedded.apiserver import tls
 from meshlab.cluster.embedded.apiserver.endpoints import NoEndpointError, resolve
 
 if TYPE_CHECKING:
@@ -46,7 +44,10 @@ class WebhookCaller:
         config = webhook["clientConfig"]
         shown, url, server_name = self._target(config, seconds)
         review = {"kind": _KIND, "apiVersion": _API_VERSION, "request": request}
-        context = tls_context(config.get("caBundle") or "") if url.startswith("https:") else None
+        try:
+            context = tls.trusting(config.get("caBundle") or "")
+        except tls.TrustError as error:
+            raise WebhookError(str(error)) from error
         headers = {"Content-Type": "application/json", **({"Host": server_name} if server_name else {})}
         self._session = self._session or aiohttp.ClientSession(trust_env=False)
         try:
@@ -54,7 +55,7 @@ class WebhookCaller:
                 url,
                 data=json.dumps(review).encode(),
                 headers=headers,
-                ssl=context or True,
+                ssl=context,
                 server_hostname=server_name,
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as answer:
@@ -81,17 +82,6 @@ class WebhookCaller:
         except NoEndpointError as error:
             raise WebhookError(f'failed to call webhook: Post "{shown}": {error}') from error
         return shown, f"https://{endpoint.address}:{endpoint.port}{path}{query}", endpoint.server_name
-
-
-@lru_cache(maxsize=64)
-def tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """TLS that trusts a base64 bundle of PEM certificates, or the system's when there is none."""
-    if not ca_bundle:
-        return ssl.create_default_context()
-    try:
-        return ssl.create_default_context(cadata=base64.b64decode(ca_bundle).decode())
-    except (ssl.SSLError, ValueError) as error:
-        raise WebhookError(f"unable to load root certificates: {error}") from error
 
 
 def as_version(obj: dict[str, Any], row: Resource) -> dict[str, Any]:
