@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver import addresses, status
+from meshlab.cluster.embedded.apiserver.beginnings import first_state, schedule_class
 from meshlab.cluster.embedded.apiserver.defaults import apply_defaults
 from meshlab.cluster.embedded.apiserver.lifecycle import is_terminating
 from meshlab.cluster.embedded.apiserver.options import WriteOptions
+from meshlab.cluster.embedded.apiserver.pod_account import give_account
 from meshlab.cluster.embedded.apiserver.request import Attributes, Call
 from meshlab.cluster.embedded.apiserver.rules import broken_rules
 
@@ -57,27 +59,38 @@ class Admission:
             }
             raise status.forbidden(resource, obj["metadata"].get("name", ""), why, causes=[cause])
 
-    async def admit(self, call: Call, attributes: Attributes, managers: Managers | ApplyManagers) -> Object:
+    async def admit(self, attributes: Attributes, managers: Managers | ApplyManagers | None) -> Object:
         """The object as it may be stored. Raises the Status of the first refusal."""
         surface, resource, old = self._server.surface, attributes.resource, attributes.old
         obj = attributes.obj or {}
-        self._default(resource, obj)
-        managers.record(obj, old)
-        mutated = await surface.mutate(dataclasses.replace(attributes, obj=obj, warnings=call.warnings))
+        self._default(resource, obj, old)
+        if managers:
+            managers.record(obj, old)
+        if old is None:
+            self._begin(resource, obj)
+        mutated = await surface.mutate(dataclasses.replace(attributes, obj=obj))
         if mutated is not None and mutated is not obj:
             obj = mutated
-            self._default(resource, obj)
+            self._default(resource, obj, old)
         causes = surface.prepare(resource, obj, old)
         if resource.custom:
             causes += surface.check(resource, obj).causes
         causes += broken_rules(resource, obj, old)
         if causes:
             raise status.invalid(resource, obj["metadata"].get("name", ""), causes)
-        await surface.validate(dataclasses.replace(attributes, obj=obj, warnings=call.warnings))
+        await surface.validate(dataclasses.replace(attributes, obj=obj))
         return obj
 
-    def _default(self, resource: Resource, obj: Object) -> None:
+    def _default(self, resource: Resource, obj: Object, old: Object | None) -> None:
         if resource.custom:
             self._server.surface.default(resource, obj)
-        else:
-            apply_defaults(resource, obj)
+            return
+        if resource.storage == addresses.STORAGE and old is not None:
+            addresses.keep_allocated(obj, old)
+        apply_defaults(resource, obj)
+
+    def _begin(self, resource: Resource, obj: Object) -> None:
+        first_state(resource, obj)
+        if resource.storage == "pods":
+            schedule_class(obj["spec"])
+            give_account(self._server.store, resource, obj)

@@ -28,6 +28,18 @@ async def read(http: web.BaseRequest) -> bytes:
     return b"".join(parts)
 
 
+def parse_patch(body: bytes, media: str) -> Any:
+    """The body of a PATCH: YAML for server-side apply, else JSON. Raises 400."""
+    if media.endswith("yaml"):
+        return parse_yaml(body)
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise status.bad_request(
+            f"error decoding patch: {json_problem(error, body.decode(errors='replace'))}"
+        ) from None
+
+
 def parse_yaml(body: bytes) -> Any:
     """A YAML body (JSON is YAML). Raises 400."""
     try:
@@ -56,7 +68,7 @@ async def decode(
             raise status.unsupported_media_type(_ACCEPTED)
     if not isinstance(obj, dict):
         shown = {list: "array", str: "string", bool: "bool"}.get(type(obj), "number")
-        raise _unrecognized(kind, f"json: cannot unmarshal {shown} into Go value of type {_STRUCT}", body)
+        raise _unrecognized(kind, f"json: cannot unmarshal {shown} into Go value of type {_STRUCT}", body.hex())
     return obj
 
 
@@ -64,19 +76,23 @@ def _json(body: bytes, kind: str) -> Any:
     try:
         return json.loads(body)
     except ValueError as error:
-        cut = isinstance(error, json.JSONDecodeError) and error.pos >= len(error.doc.rstrip())
-        problem = "unexpected end of JSON input" if cut or not body else str(error)
-        raise _unrecognized(kind, f"json parse error: {problem}", body) from None
+        text = body.decode(errors="replace")
+        raise _unrecognized(kind, json_problem(error, text), text[:1024] or "<empty>") from None
 
 
-def _unrecognized(kind: str, problem: str, body: bytes) -> status.StatusError:
-    if not problem.startswith("json parse error: "):
-        problem = f"json parse error: {problem}"
-    shown = body[:1024].decode(errors="replace") or "<empty>"
-    message = (
-        f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; {problem} ({shown})"
-    )
-    return status.bad_request(message)
+def json_problem(error: ValueError, text: str) -> str:
+    """What is wrong with a JSON text: cut short, or at which sign."""
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    unfinished = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+    if unfinished:
+        return "unexpected end of JSON input"
+    return f"invalid character '{text[error.pos]}' ({error.msg}: line {error.lineno} column {error.colno})"
+
+
+def _unrecognized(kind: str, problem: str, shown: str) -> status.StatusError:
+    subject = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind"
+    return status.bad_request(f"{subject}; json parse error: {problem} ({shown})")
 
 
 class _Loader(yaml.SafeLoader):

@@ -9,7 +9,9 @@ from aiohttp import web
 
 from meshlab.cluster.embedded.apiserver import body, encode, metadata, status
 from meshlab.cluster.embedded.apiserver.lifecycle import Remover
+from meshlab.cluster.embedded.apiserver.proxy import split_name
 from meshlab.cluster.embedded.apiserver.reading import Reader
+from meshlab.cluster.embedded.apiserver.subresources import Subresources
 from meshlab.cluster.embedded.apiserver.writing import Writer
 
 if TYPE_CHECKING:
@@ -26,6 +28,13 @@ class Handlers:
         self.reader = Reader(server)
         self.writer = Writer(server)
         self.remover = Remover(server)
+        parts = Subresources(server, self.writer, self.remover)
+        self._parts = {
+            "binding": parts.binding,
+            "eviction": parts.eviction,
+            "finalize": parts.finalize,
+            "scale": parts.scale,
+        }
         self._verbs = {
             "get": self.reader.get,
             "list": self.reader.list,
@@ -71,7 +80,10 @@ class Handlers:
             raise status.method_not_allowed()
         if sub.name == "status":
             return await self._verbs[call.info.verb](call, resource)
-        parent = self._server.store.get(resource.storage, call.key)
+        if sub.name in self._parts:
+            return await self._parts[sub.name](call, resource)
+        name = split_name(call.info.name)[1] if sub.name == "proxy" else call.info.name
+        parent = self._server.store.get(resource.storage, (call.info.namespace, name))
         if parent is None:
-            raise status.not_found(resource, call.info.name)
+            raise status.not_found(resource, name)
         return await self._server.surface.connect(call, parent.obj)

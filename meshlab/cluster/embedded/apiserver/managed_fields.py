@@ -73,7 +73,7 @@ class Managers:
         before = (old or {}).get("metadata", {}).get("managedFields") or []
         given = obj["metadata"].get("managedFields")
         entries = [] if given == [{}] else given if given and not self._subresource else before
-        base = old if old is not None else _empty(self._resource)
+        base = {**_empty(self._resource), **(old or {})}
         removed, changed = compare(base, obj, self._rules)
         changed = _relevant(self._resource, self._subresource, changed)
         kept = _without(entries, removed | changed)

@@ -69,7 +69,9 @@ def _fit_kind(resource: Resource, obj: dict[str, Any]) -> None:
             expected = f"does not match the expected API version ({resource.api_version})"
             message = f"the API version in the data ({version}) {expected}"
             raise status.bad_request(message)
-        raise status.bad_request(f"{own}: converting ({version}.{kind}) to ({resource.kind}): unknown conversion")
+        group = resource.group.partition(".")[0] or "core"
+        problem = f"converting ({version}.{kind}) to ({group}.{resource.kind}): unknown conversion"
+        raise status.bad_request(f"{own}: {problem}")
     obj["kind"], obj["apiVersion"] = kind, version
 
 

@@ -12,7 +12,7 @@ from meshlab.cluster.embedded.apiserver.status import Cause
 if TYPE_CHECKING:
     from multidict import MultiMapping
 
-_PROPAGATION = ("Background", "Foreground", "Orphan")
+_PROPAGATION = ("Foreground", "Background", "Orphan")
 _MATCHES = ("Exact", "NotOlderThan")
 _VALIDATION = ("Ignore", "Strict", "Warn")
 

@@ -20,7 +20,8 @@ def patched(obj: dict[str, Any], media: str, patch: Any) -> dict[str, Any]:
     if media == JSON_PATCH:
         return json_patch(obj, patch)
     if not isinstance(patch, dict):
-        raise status.bad_request("error decoding patch: json: cannot unmarshal value into a patch object")
+        problem = "json: cannot unmarshal array into Go value of type map[string]interface {}"
+        raise status.bad_request(f"error decoding patch: {problem}")
     merged = merge_patch(obj, patch) if media == MERGE_PATCH else strategic_merge(obj, patch)
     return merged if isinstance(merged, dict) else {}
 
@@ -42,7 +43,7 @@ def json_patch(obj: dict[str, Any], operations: Any) -> dict[str, Any]:
     """RFC 6902. All operations apply, or none."""
     if not isinstance(operations, list) or not all(isinstance(row, dict) for row in operations):
         raise status.bad_request(
-            "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
         )
     result: Any = copy.deepcopy(obj)
     for operation in operations:
@@ -69,11 +70,10 @@ def _apply(document: Any, operation: dict[str, Any]) -> Any:
         if _find(document, path, kind, missing=None) != value:
             raise _unprocessable(f'testing path "{path}" value does not match: test failed')
         return document
-    if kind == "replace":
-        _find(document, path, kind)
-        if not path:
-            return value
+    if kind == "replace" and path:
         parent, key = _parent(document, path, kind)
+        if isinstance(parent, list):
+            _find(document, path, kind)
         parent[int(key) if isinstance(parent, list) else key] = value
         return document
     return _add(document, path, value, kind)

@@ -71,12 +71,14 @@ def parse_labels(text: str) -> Labels:
     """The terms of a label selector. Raises 400 in the words of a real server."""
     tokens = _tokens(text)
     terms: list[Requirement] = []
+    if tokens and tokens[0] in "=,()<>":
+        raise status.bad_request(f"found '{tokens[0]}', expected: !, identifier, or 'end of string'")
     while tokens:
         terms.append(_term(tokens))
         if tokens:
             _expect(tokens, (",",), "',' or 'end of string'")
             if not tokens:
-                raise _unparsable("found '', expected: identifier after ','")
+                raise status.bad_request("found '', expected: identifier after ','")
     return tuple(terms)
 
 
@@ -133,7 +135,7 @@ def _set(tokens: list[str]) -> frozenset[str]:
 def _expect(tokens: list[str], wanted: tuple[str, ...], words: str) -> None:
     found = tokens.pop(0) if tokens else ""
     if found not in wanted:
-        raise _unparsable(f"found '{found}', expected: {words}")
+        raise _unparsable(f"found '{found}' expected: {words}")
 
 
 def _unparsable(what: str) -> status.StatusError:
@@ -149,9 +151,16 @@ def parse_fields(resource: Resource, text: str) -> Labels:
             raise status.bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         key, _, value = part.partition(operator)
         if key not in selectable_fields(resource):
-            raise status.bad_request(f"field label not supported: {key}")
+            raise _not_selectable(resource, key)
         terms.append(Requirement(key, "!=" if operator == "!=" else "=", frozenset((value,))))
     return tuple(terms)
+
+
+def _not_selectable(resource: Resource, key: str) -> status.StatusError:
+    if resource.storage in _FIELDS or resource.custom:
+        return status.bad_request(f"field label not supported: {key}")
+    known = ", ".join(f'"{name}"' for name in selectable_fields(resource))
+    return status.bad_request(f'"{key}" is not a known field selector: only {known}')
 
 
 def selectable_fields(resource: Resource) -> tuple[str, ...]:

@@ -140,6 +140,16 @@ class Store:
         objects = self._objects.get(storage, {})
         return [objects[key] for key in sorted(objects) if not namespace or key[0] == namespace]
 
+    def list_newest(self, storage: str) -> Items:
+        """Every object of a collection as it will be once the writes under way are committed."""
+        objects = dict(self._objects.get(storage, {}))
+        for (collection, key), write in self._pending.items():
+            if collection == storage:
+                objects.pop(key, None)
+                if write.stored:
+                    objects[key] = write.stored
+        return list(objects.values())
+
     def list_at(self, storage: str, namespace: str, version: int) -> Items | None:
         """The collection as it was at a version: the present, with later events undone. None when the window is
         too short.

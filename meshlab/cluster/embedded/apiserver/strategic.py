@@ -68,21 +68,23 @@ def _merge(target: Any, patch: Any, path: _Path, order: list[Any] | None) -> Any
     if not isinstance(patch, list):
         return patch
     how = rule(path)
-    if not how.merge or any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
-        rows = [item for item in patch if not (isinstance(item, dict) and item.get("$patch") == "replace")]
+    rows = [item for item in patch if not (isinstance(item, dict) and item.get("$patch") == "replace")]
+    if not how.merge or len(rows) < len(patch):
         return [_merge_map({}, item, path) if isinstance(item, dict) else item for item in rows]
     base = target if isinstance(target, list) else []
     if how.patch_key:
-        return _merge_items(base, patch, path, how.patch_key, order)
-    merged = [*base, *(item for item in patch if item not in base)]
-    return _ordered(merged, order, base, "") if order else merged
+        merged = _merge_items(base, rows, path, how.patch_key)
+    else:
+        merged = [*base, *(item for item in rows if item not in base)]
+    return _ordered(merged, order if order is not None else rows, base, how.patch_key)
 
 
-def _merge_items(base: list[Any], patch: list[Any], path: _Path, key: str, order: list[Any] | None) -> list[Any]:
+def _merge_items(base: list[Any], patch: list[Any], path: _Path, key: str) -> list[Any]:
     merged = list(base)
     for item in patch:
         if not isinstance(item, dict) or key not in item:
-            raise status.bad_request(f"map: {item} does not contain declared merge key: {key}")
+            shown = " ".join(f"{name}:{value}" for name, value in item.items()) if isinstance(item, dict) else item
+            raise status.StatusError(500, "", f"map: map[{shown}] does not contain declared merge key: {key}")
         same = [index for index, old in enumerate(merged) if old.get(key) == item[key]]
         if item.get("$patch") == "delete":
             merged = [old for old in merged if old.get(key) != item[key]]
@@ -90,22 +92,25 @@ def _merge_items(base: list[Any], patch: list[Any], path: _Path, key: str, order
             merged[same[0]] = _merge_map(merged[same[0]], item, path)
         else:
             merged.append(_merge_map({}, item, path))
-    return _ordered(merged, order, base, key) if order else merged
+    return merged
 
 
 def _ordered(items: list[Any], order: list[Any], base: list[Any], key: str) -> list[Any]:
-    """The items in the order the patch names; those it doesn't name stay behind the one they stood behind."""
+    """The items the patch names in its order, and the others in their own: each of these before the first named item
+    that stood behind it.
+    """
     wanted = [_identity(entry, key) for entry in order]
+    places = [_identity(item, key) for item in base]
     named = sorted(
         (item for item in items if _identity(item, key) in wanted), key=lambda i: wanted.index(_identity(i, key))
     )
-    places = {repr(_identity(item, key)): index for index, item in enumerate(base)}
-    result = list(named)
-    for item in (item for item in items if _identity(item, key) not in wanted):
-        place = places.get(repr(_identity(item, key)), len(base))
-        before = [i for i, other in enumerate(result) if places.get(repr(_identity(other, key)), -1) in range(place)]
-        result.insert(before[-1] + 1 if before else 0, item)
-    return result
+    others = [item for item in items if _identity(item, key) not in wanted]
+    result: list[Any] = []
+    while named and others:
+        first, second = _identity(others[0], key), _identity(named[0], key)
+        before = first in places and second in places and places.index(first) < places.index(second)
+        result.append((others if before else named).pop(0))
+    return [*result, *named, *others]
 
 
 def _identity(item: Any, key: str) -> Any:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from meshlab.cluster.embedded.apiserver import body, encode, lifecycle, metadata, status
-from meshlab.cluster.embedded.apiserver.addresses import allocate
+from meshlab.cluster.embedded.apiserver.addresses import Addresses
 from meshlab.cluster.embedded.apiserver.admission import Admission
+from meshlab.cluster.embedded.apiserver.beginnings import forget_status
 from meshlab.cluster.embedded.apiserver.managed_fields import ApplyManagers, Managers, rules_of
 from meshlab.cluster.embedded.apiserver.options import WriteOptions
 from meshlab.cluster.embedded.apiserver.patch import APPLY_PATCH, PATCH_TYPES, STRATEGIC_PATCH, patched
@@ -48,7 +49,7 @@ class Writer:
         obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
         metadata.fit(resource, obj, call.info.namespace, call.info.name)
         self._admission.check_fields(call, resource, obj, options)
-        stored = await self.insert(call, resource, obj, self._managers(call, resource), options)
+        stored = await self.insert(call, resource, obj, self.managers(call, resource), options)
         return self._answer(call, resource, stored, _CREATED)
 
     async def insert(
@@ -59,12 +60,13 @@ class Writer:
         for _ in range(1 if named else _ATTEMPTS):
             new = copy.deepcopy(obj)
             metadata.begin(resource, new)
+            forget_status(resource, new)
             self._admission.require_namespace(resource, new)
             attributes = Attributes(
                 "CREATE", resource, call.info.namespace, new["metadata"].get("name", ""), "", call.user, new,
                 options=options.to_dict(), dry_run=options.dry_run, warnings=call.warnings,
             )  # fmt: skip
-            new = await self._admission.admit(call, attributes, managers)
+            new = await self._admission.admit(attributes, managers)
             try:
                 return await self._store(resource, new, None, options)
             except VersionConflictError:
@@ -77,7 +79,7 @@ class Writer:
         obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
         metadata.fit(resource, obj, call.info.namespace, call.info.name)
         self._admission.check_fields(call, resource, obj, options)
-        managers = self._managers(call, resource)
+        managers = self.managers(call, resource)
         stored = await self.change(call, resource, lambda _: copy.deepcopy(obj), managers, options)
         return self._answer(call, resource, stored)
 
@@ -88,7 +90,7 @@ class Writer:
         if media not in allowed:
             raise status.StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         options = WriteOptions.of("PatchOptions", call.query)
-        patch = body.parse_yaml(await body.read(call.http))
+        patch = body.parse_patch(await body.read(call.http), media)
         if media == APPLY_PATCH:
             return await self._apply(call, resource, patch, options)
 
@@ -98,7 +100,7 @@ class Writer:
             self._admission.check_fields(call, resource, new, options)
             return new
 
-        managers = self._managers(call, resource)
+        managers = self.managers(call, resource)
         stored = await self.change(call, resource, change, managers, options)
         return self._answer(call, resource, stored)
 
@@ -127,9 +129,17 @@ class Writer:
         return self._answer(call, resource, stored)
 
     async def change(
-        self, call: Call, resource: Resource, change: Change, managers: Managers | ApplyManagers, options: WriteOptions
+        self,
+        call: Call,
+        resource: Resource,
+        change: Change,
+        managers: Managers | ApplyManagers | None,
+        options: WriteOptions,
     ) -> Stored:
-        """Change an object by a function of its newest state; the object as stored."""
+        """Change an object by a function of its newest state; the object as stored.
+
+        Without managers the change is the server's own and nobody's.
+        """
         info = call.info
         for _ in range(_ATTEMPTS):
             newest = self._server.store.newest(resource.storage, call.key)
@@ -143,7 +153,7 @@ class Writer:
                 "UPDATE", resource, info.namespace, info.name, info.subresource, call.user, new, old,
                 options=options.to_dict(), dry_run=options.dry_run, warnings=call.warnings,
             )  # fmt: skip
-            new = await self._admission.admit(call, attributes, managers)
+            new = await self._admission.admit(attributes, managers)
             metadata.count_change(resource, new, old)
             if metadata.same(new, old):
                 return newest
@@ -155,7 +165,7 @@ class Writer:
 
     async def _store(self, resource: Resource, new: Object, newest: Stored | None, options: WriteOptions) -> Stored:
         """Offer the object to the store. An object on its way out whose last finalizer went is deleted instead."""
-        allocate(self._server, resource, new)
+        Addresses(self._server.store, self._server.octet).allocate(resource, new)
         metadata.tidy(new)
         name, namespace = new["metadata"]["name"], new["metadata"].get("namespace", "")
         obj = to_storage(resource, new)
@@ -168,7 +178,8 @@ class Writer:
         written = await self._server.store.write(resource.storage, (namespace, name), None if gone else obj, version)
         return written if not gone else Stored(written.key, written.version, encode.dumps(obj))
 
-    def _managers(self, call: Call, resource: Resource) -> Managers:
+    def managers(self, call: Call, resource: Resource) -> Managers:
+        """What notes the caller's changes."""
         rules = rules_of(resource, self._server.surface.list_type)
         return Managers(resource, rules, call.manager, call.info.subresource)
 

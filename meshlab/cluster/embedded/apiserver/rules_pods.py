@@ -1,0 +1,170 @@
+"""Which rules does a pod spec break, alone or in a template?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.status import Cause
+from meshlab.cluster.embedded.apiserver.words import broken_label, broken_port, broken_port_name, broken_subdomain
+
+Object = dict[str, Any]
+
+_IMAGES = ("Always", "IfNotPresent", "Never")
+_RESTARTS = ("Always", "Never", "OnFailure")
+_DNS = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_MAY_CHANGE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")
+_FIXED = (
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+
+
+def pod_rules(storage: str, obj: Object, old: Object | None) -> Iterator[Cause]:
+    """What is wrong with a Pod."""
+    if storage != "pods":
+        return
+    if old is None:
+        yield from pod_spec_rules(obj.get("spec") or {}, "spec")
+    elif _fixed(obj) != _fixed(old):
+        yield status.forbidden_field("spec", _FIXED)
+
+
+def _fixed(pod: Object) -> Object:
+    """What of a pod's spec can't change: all but images and a few numbers."""
+    spec = {key: value for key, value in (pod.get("spec") or {}).items() if key not in _MAY_CHANGE}
+    spec.pop("ephemeralContainers", None)
+    for field in ("containers", "initContainers"):
+        spec[field] = [{**container, "image": ""} for container in spec.get(field) or ()]
+    return spec
+
+
+def pod_spec_rules(spec: Object, where: str) -> Iterator[Cause]:
+    """What is wrong with a pod spec at a path."""
+    volumes: set[str] = set()
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        yield from _volume(volume, f"{where}.volumes[{index}]", volumes)
+    if not spec.get("containers"):
+        yield status.required(f"{where}.containers")
+    names: set[str] = set()
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(field) or ()):
+            yield from _container(container, f"{where}.{field}[{index}]", names, volumes)
+    for field, allowed in (("restartPolicy", _RESTARTS), ("dnsPolicy", _DNS)):
+        if spec.get(field) not in allowed:
+            yield status.unsupported_value(f"{where}.{field}", spec.get(field), allowed)
+    if spec.get("hostname") and (problem := broken_label(spec["hostname"])):
+        yield status.invalid_value(f"{where}.hostname", spec["hostname"], problem)
+    if spec.get("serviceAccountName") and (problem := broken_subdomain(spec["serviceAccountName"])):
+        yield status.invalid_value(f"{where}.serviceAccountName", spec["serviceAccountName"], problem)
+    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+        seconds = spec["terminationGracePeriodSeconds"]
+        yield status.invalid_value(
+            f"{where}.terminationGracePeriodSeconds", seconds, "must be greater than or equal to 0"
+        )
+
+
+def _volume(volume: Object, where: str, names: set[str]) -> Iterator[Cause]:
+    name = volume.get("name") or ""
+    if not name:
+        yield status.required(f"{where}.name")
+    elif problem := broken_label(name):
+        yield status.invalid_value(f"{where}.name", name, problem)
+    elif name in names:
+        yield status.duplicate(f"{where}.name", name)
+    names.add(name)
+    sources = [key for key in volume if key != "name"]
+    for extra in sources[1:]:
+        yield status.forbidden_field(f"{where}.{extra}", "may not specify more than 1 volume type")
+    needed = {"secret": "secretName", "configMap": "name", "persistentVolumeClaim": "claimName", "hostPath": "path"}
+    kind = sources[0] if sources else ""
+    if kind in needed and not (volume[kind] or {}).get(needed[kind]):
+        yield status.required(f"{where}.{kind}.{needed[kind]}")
+
+
+def _container(container: Object, where: str, names: set[str], volumes: set[str]) -> Iterator[Cause]:
+    name = container.get("name") or ""
+    if not name:
+        yield status.required(f"{where}.name")
+    elif problem := broken_label(name):
+        yield status.invalid_value(f"{where}.name", name, problem)
+    elif name in names:
+        yield status.duplicate(f"{where}.name", name)
+    names.add(name)
+    image = container.get("image") or ""
+    if not image:
+        yield status.required(f"{where}.image")
+    elif image != image.strip():
+        yield status.invalid_value(f"{where}.image", image, "must not have leading or trailing whitespace")
+    yield from _ports(container.get("ports") or (), where)
+    yield from _environment(container.get("env") or (), where)
+    yield from _mounts(container.get("volumeMounts") or (), where, volumes)
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if container.get(probe):
+            yield from _probe(container[probe], f"{where}.{probe}")
+    if container.get("imagePullPolicy") not in _IMAGES:
+        yield status.unsupported_value(f"{where}.imagePullPolicy", container.get("imagePullPolicy"), _IMAGES)
+
+
+def _ports(ports: Any, where: str) -> Iterator[Cause]:
+    names: set[str] = set()
+    for index, port in enumerate(ports):
+        here = f"{where}.ports[{index}]"
+        name, number = port.get("name"), port.get("containerPort")
+        if name and (problem := broken_port_name(name)):
+            yield status.invalid_value(f"{here}.name", name, problem)
+        elif name and name in names:
+            yield status.duplicate(f"{here}.name", name)
+        names.add(name)
+        if not number:
+            yield status.required(f"{here}.containerPort")
+        elif problem := broken_port(number):
+            yield status.invalid_value(f"{here}.containerPort", number, problem)
+        if port.get("protocol") not in _PROTOCOLS:
+            yield status.unsupported_value(f"{here}.protocol", port.get("protocol"), _PROTOCOLS)
+
+
+def _environment(variables: Any, where: str) -> Iterator[Cause]:
+    for index, variable in enumerate(variables):
+        here = f"{where}.env[{index}]"
+        if not variable.get("name"):
+            yield status.required(f"{here}.name")
+        if not variable.get("valueFrom"):
+            continue
+        sources = [key for key, value in variable["valueFrom"].items() if value]
+        if variable.get("value"):
+            yield status.invalid_value(f"{here}.valueFrom", "", "may not be specified when `value` is not empty")
+        if len(sources) != 1:
+            count = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+            many = "may not have more than one field specified at a time"
+            yield status.invalid_value(f"{here}.valueFrom", "", many if sources else count)
+
+
+def _mounts(mounts: Any, where: str, volumes: set[str]) -> Iterator[Cause]:
+    paths: set[str] = set()
+    for index, mount in enumerate(mounts):
+        here = f"{where}.volumeMounts[{index}]"
+        name, path = mount.get("name") or "", mount.get("mountPath") or ""
+        if not name:
+            yield status.required(f"{here}.name")
+        elif name not in volumes:
+            yield status.not_found_value(f"{here}.name", name)
+        if not path:
+            yield status.required(f"{here}.mountPath")
+        elif path in paths:
+            yield status.invalid_value(f"{here}.mountPath", path, "must be unique")
+        paths.add(path)
+
+
+def _probe(probe: Object, where: str) -> Iterator[Cause]:
+    handlers = [key for key in ("exec", "httpGet", "tcpSocket", "grpc") if probe.get(key) is not None]
+    if not handlers:
+        yield status.required(where, "must specify a handler type")
+    for extra in handlers[1:]:
+        yield status.forbidden_field(f"{where}.{extra}", "may not specify more than 1 handler type")
+    for key in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
+        if (probe.get(key) or 0) < 0:
+            yield status.invalid_value(f"{where}.{key}", probe[key], "must be greater than or equal to 0")

@@ -1,0 +1,79 @@
+"""Which rules do Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs break?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.rules_pods import pod_spec_rules
+from meshlab.cluster.embedded.apiserver.selectors import selector_matches
+from meshlab.cluster.embedded.apiserver.status import Cause
+
+Object = dict[str, Any]
+
+_SELECTING = ("deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps")
+_NUMBERS = ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
+_JOB_NUMBERS = ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds")
+
+
+def workload_rules(storage: str, obj: Object, old: Object | None) -> Iterator[Cause]:
+    """What is wrong with an object that makes pods."""
+    spec = obj.get("spec") or {}
+    if storage in _SELECTING:
+        yield from _numbers(spec, _NUMBERS)
+        yield from _selector(spec, old)
+        yield from _template(spec, ("Always",))
+        if storage == "deployments.apps":
+            yield from _strategy(spec.get("strategy") or {})
+    elif storage == "jobs.batch":
+        yield from _numbers(spec, _JOB_NUMBERS)
+        yield from _template(spec, ("OnFailure", "Never"))
+    elif storage == "cronjobs.batch" and not spec.get("schedule"):
+        yield status.required("spec.schedule")
+
+
+def _numbers(spec: Object, fields: tuple[str, ...]) -> Iterator[Cause]:
+    for field in fields:
+        if (spec.get(field) or 0) < 0:
+            yield status.invalid_value(f"spec.{field}", spec[field], "must be greater than or equal to 0")
+
+
+def _selector(spec: Object, old: Object | None) -> Iterator[Cause]:
+    selector = spec.get("selector")
+    if selector is None:
+        yield status.required("spec.selector")
+    elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        yield status.invalid_value("spec.selector", selector, "empty selector is invalid for deployment")
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    if not selector_matches(selector, labels):
+        detail = "`selector` does not match template `labels`"
+        yield status.invalid_value("spec.template.metadata.labels", labels, detail)
+    if old is not None and selector != (old.get("spec") or {}).get("selector"):
+        yield status.invalid_value("spec.selector", selector, "field is immutable")
+
+
+def _template(spec: Object, restarts: tuple[str, ...]) -> Iterator[Cause]:
+    pod = (spec.get("template") or {}).get("spec") or {}
+    yield from pod_spec_rules(pod, "spec.template.spec")
+    if pod.get("restartPolicy") not in restarts:
+        yield status.unsupported_value("spec.template.spec.restartPolicy", pod.get("restartPolicy"), restarts)
+
+
+def _strategy(strategy: Object) -> Iterator[Cause]:
+    kind = strategy.get("type")
+    if kind not in ("Recreate", "RollingUpdate"):
+        yield status.unsupported_value("spec.strategy.type", kind, ("Recreate", "RollingUpdate"))
+    elif kind == "Recreate" and strategy.get("rollingUpdate") is not None:
+        detail = "may not be specified when strategy `type` is 'Recreate'"
+        yield status.forbidden_field("spec.strategy.rollingUpdate", detail)
+    elif kind == "RollingUpdate" and not any(_is_some((strategy.get("rollingUpdate") or {}).get(k)) for k in _LIMITS):
+        detail = "may not be 0 when `maxSurge` is 0"
+        yield status.invalid_value("spec.strategy.rollingUpdate.maxUnavailable", 0, detail)
+
+
+_LIMITS = ("maxUnavailable", "maxSurge")
+
+
+def _is_some(limit: Any) -> bool:
+    return limit not in (0, "0%", "0", None)
