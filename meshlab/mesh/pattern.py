@@ -27,28 +27,34 @@ _UNKNOWN_TO_RE2 = {
 @lru_cache(4096)
 def full_match(pattern: str, text: str) -> bool:
     """Whether the whole text matches. A pattern that RE2 refuses matches nothing."""
-    compiled = _compile(pattern)
-    return not isinstance(compiled, str) and compiled.fullmatch(text) is not None
+    return problem(pattern) is None and _compile(pattern).fullmatch(text) is not None
 
 
 def problem(pattern: str) -> str | None:
     """Why RE2 refuses the pattern, in words for a person; None when it is fine."""
-    compiled = _compile(pattern)
-    if not isinstance(compiled, str):
-        return None
-    known = next((words for part, words in _UNKNOWN_TO_RE2.items() if part in compiled), None)
-    return f"{known} ({compiled})" if known else compiled
-
-
-@lru_cache(4096)
-def _compile(pattern: str) -> Any:
-    """The compiled pattern, or RE2's complaint as text."""
     if len(pattern) > _LONGEST:
         return f"it has {len(pattern)} characters, more than {_LONGEST}"
+    reason = _refusal(pattern)
+    if reason is None:
+        return None
+    known = next((words for part, words in _UNKNOWN_TO_RE2.items() if part in reason), None)
+    return f"{known} ({reason})" if known else reason
+
+
+@lru_cache(16384)
+def _refusal(pattern: str) -> str | None:
+    """RE2's own words. Remembered for many patterns, since policies are checked anew at every change."""
     try:
-        return re2.compile(pattern, _OPTIONS)
+        _compile(pattern)
     except UnicodeEncodeError:
         return "it has a character that no text can hold"
     except re2.error as error:
         (reason,) = error.args
         return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+    return None
+
+
+@lru_cache(256)
+def _compile(pattern: str) -> Any:
+    """The compiled pattern; few are kept, for each may take a megabyte."""
+    return re2.compile(pattern, _OPTIONS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from meshlab.kube import Object
 from meshlab.mesh.rules import HttpMatch
@@ -31,22 +31,16 @@ class Routes:
         key = namespace, name
         if key not in self._http:
             obj = self._known.get("HTTPRouteGroup", *key)
-            self._http[key] = http_route_group.read(obj) if obj and _sound_group(obj) else None
+            self._http[key] = http_route_group.read(obj) if obj and _is_sound(obj, http_route_group.validate) else None
         return self._http[key]
 
     def tcp(self, namespace: str, name: str) -> tuple[int, ...] | None:
         """The ports of a TCPRoute; none means every port."""
         obj = self._known.get("TCPRoute", namespace, name)
-        return tcp_route.read(obj) if obj and _sound_tcp(obj) else None
+        return tcp_route.read(obj) if obj and _is_sound(obj, tcp_route.validate) else None
 
 
-def _sound_group(obj: Object) -> bool:
+def _is_sound(obj: Object, validate: Callable[[Object, Report], None]) -> bool:
     report = Report(obj)
-    http_route_group.validate(obj, report)
-    return not report.refused
-
-
-def _sound_tcp(obj: Object) -> bool:
-    report = Report(obj)
-    tcp_route.validate(obj, report)
+    validate(obj, report)
     return not report.refused
