@@ -29,7 +29,12 @@ Object = dict[str, Any]
 
 _RBAC = "rbac.authorization.k8s.io"
 _ANNOTATIONS_LIMIT = 256 << 10
-_STANDARD_FINALIZERS = ("foregroundDeletion", "orphan", "kubernetes")
+_STANDARD_FINALIZERS = (
+    "foregroundDeletion",
+    "orphan",
+    "kubernetes",
+    "customresourcecleanup.apiextensions.k8s.io",
+)
 _NAME_RULES: dict[str, Callable[[str], str]] = {
     "namespaces": broken_label,
     "services": broken_service_name,
