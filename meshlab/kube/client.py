@@ -99,6 +99,19 @@ class Kube:
         """Give the connections back."""
         await self._client.close()
 
+    @property
+    def url(self) -> str:
+        """Where the API server is."""
+        return str(self._client.configuration.host)
+
+    @property
+    def certificate_authority(self) -> str:
+        """The certificates (PEM) that the API server's own is checked against."""
+        configuration = self._client.configuration
+        if configuration.ca_cert_data:
+            return str(configuration.ca_cert_data)
+        return Path(configuration.ssl_ca_cert).read_text() if configuration.ssl_ca_cert else ""
+
     async def request(
         self,
         method: str,
@@ -128,8 +141,15 @@ class Kube:
         try:
             if response.status >= HTTPStatus.BAD_REQUEST:
                 self._raise_for_status(response.status, await response.text(), path)
-            while line := await response.content.readline():
-                yield line
+            pending = b""
+            async for chunk in response.content.iter_any():
+                *whole, pending = (pending + chunk).split(b"\n")
+                for line in whole:
+                    yield line + b"\n"
+            if pending:
+                yield pending
+        except aiohttp.ClientPayloadError as error:
+            raise ClusterError("ML191", "the answer broke off", about=self.url, hint="meshlab status") from error
         finally:
             response.close()
 
@@ -253,8 +273,8 @@ class Kube:
                 method, url, headers=headers, body=body, _request_timeout=limit
             )
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
-            about = self._client.configuration.host
-            raise ClusterError("ML191", f"{error or 'no answer'}", about=about, hint="meshlab status") from error
+            hint = "meshlab status"
+            raise ClusterError("ML191", f"{error or 'no answer'}", about=self.url, hint=hint) from error
         response: aiohttp.ClientResponse = answer.response
         return response
 

@@ -1,0 +1,36 @@
+"""What did an earlier daemon leave behind when it was killed?"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from meshlab.cluster.embedded.node import marks
+
+log = logging.getLogger(__name__)
+
+_ROUNDS = 50
+_PAUSE_SECONDS = 0.02
+
+
+def end_leftovers(folder: Path) -> int:
+    """Kill every process of this node's pods; how many there were. Returns when none is left."""
+    total = 0
+    for _ in range(_ROUNDS):
+        count = marks.end_sealed(str(folder))
+        if not count:
+            break
+        total += count
+        time.sleep(_PAUSE_SECONDS)
+    if total:
+        log.info("ended %d processes of an earlier daemon", total)
+    return total
+
+
+def forget_pods(folder: Path, known: set[str]) -> None:
+    """Remove the folders of pods that the cluster no longer has."""
+    for entry in folder.iterdir():
+        if entry.name not in known:
+            shutil.rmtree(entry, ignore_errors=True)

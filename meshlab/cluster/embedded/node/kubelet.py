@@ -1,0 +1,147 @@
+"""Which pods run on this node, and what does the node do when one comes, changes or goes?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+
+from meshlab.cluster.embedded.events import Recorder
+from meshlab.cluster.embedded.informers import Informer, Informers
+from meshlab.cluster.embedded.node import cleanup
+from meshlab.cluster.embedded.node.images import Images
+from meshlab.cluster.embedded.node.logs import LogOptions
+from meshlab.cluster.embedded.node.loopback import LoopbackNetwork
+from meshlab.cluster.embedded.node.network import Network
+from meshlab.cluster.embedded.node.place import Host
+from meshlab.cluster.embedded.node.pod import PodWorker
+from meshlab.cluster.embedded.node.registration import Registration
+from meshlab.cluster.embedded.node.sources import Sources
+from meshlab.errors import ClusterError
+from meshlab.kube import Change, Kube, Object
+from meshlab.kube.objects import CONFIG_MAP, POD, SECRET
+
+log = logging.getLogger(__name__)
+
+_NETWORKS = {LoopbackNetwork.name: LoopbackNetwork}
+_FINISHED = ("Succeeded", "Failed")
+
+
+class Node:
+    """A node that runs pods as processes. `run` until cancelled; `stop` ends all pods within a bound."""
+
+    def __init__(
+        self, kube: Kube, state_dir: Path, *, image: str, network: str, octet: int, name: str = "meshlab"
+    ) -> None:
+        self.name = name
+        self._kube = kube
+        self._folder = state_dir / "pods"
+        self._image = image
+        self._network: Network = _NETWORKS[network](octet)
+        self._workers: dict[str, PodWorker] = {}
+        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._ready = asyncio.Event()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Register, end what an earlier daemon left behind, and run this node's pods. May be called again."""
+        self._stopping = False
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(cleanup.end_leftovers, self._folder)
+        known = await self._kube.list(POD, fields=f"spec.nodeName={self.name}")
+        await asyncio.to_thread(cleanup.forget_pods, self._folder, {pod["metadata"]["uid"] for pod in known})
+        await self._network.start(known)
+        connector = aiohttp.TCPConnector(force_close=True, limit=0)
+        async with aiohttp.ClientSession(connector=connector, headers={"User-Agent": "kube-probe"}) as http:
+            try:
+                await self._serve(http)
+            finally:
+                self._ready.clear()
+                await self.stop()
+                await self._network.stop()
+
+    async def _serve(self, http: aiohttp.ClientSession) -> None:
+        informers = Informers(self._kube)
+        sources, events = Sources(self._kube, informers), Recorder(self._kube, "kubelet", self.name)
+        host = Host(self._kube, self._folder, Images(self._image), sources, self._network, events, http)
+        pods = Informer(self._kube, POD, fields=f"spec.nodeName={self.name}")
+        registration = Registration(self._kube, self.name, self._image, self._network)
+        for kind in (CONFIG_MAP, SECRET):
+            informers.of(kind).listen(self._source_changed)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(informers.run())
+            await informers.synced()
+            pods.listen(lambda change: self._pod_changed(host, change))
+            tasks.create_task(pods.run())
+            tasks.create_task(registration.run())
+            await registration.done.wait()
+            self._ready.set()
+
+    async def ready(self) -> None:
+        """Return when the node is registered and takes pods."""
+        await self._ready.wait()
+
+    async def stop(self, grace: float = 2.0) -> None:
+        """End every pod, the last of them by force when the grace period is over. They run again at the next start."""
+        self._stopping = True
+        for worker in self._workers.values():
+            worker.leave(grace)
+        if self._lives:
+            await asyncio.wait(list(self._lives.values()))
+
+    async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """The lines a container has written. Raises ClusterError ML141 when there is no such log."""
+        about = f"Pod {namespace}/{pod}"
+        worker = next((found for found in self._workers.values() if _is(found.pod, namespace, pod)), None)
+        if worker is None:
+            raise ClusterError("ML141", "the pod is not on this node", about=about)
+        if container not in worker.logs:
+            raise ClusterError("ML141", f"container {container} is not valid for pod {pod}", about=about)
+        found = worker.logs[container].get(previous=options.previous)
+        if found is None:
+            what = f'previous terminated container "{container}"' if options.previous else f'container "{container}"'
+            raise ClusterError("ML141", f'{what} in pod "{pod}" not found', about=about)
+        return found.read(options)
+
+    def _pod_changed(self, host: Host, change: Change) -> None:
+        pod = change.object
+        uid = pod["metadata"]["uid"]
+        worker = self._workers.get(uid)
+        if change.type == "DELETED":
+            if worker:
+                worker.leave(0.0)
+        elif worker:
+            worker.update(pod)
+        elif not self._stopping and _is_to_run(pod):
+            self._take(host, uid, pod)
+
+    def _take(self, host: Host, uid: str, pod: Object) -> None:
+        worker = self._workers[uid] = PodWorker(host, pod)
+        if pod["metadata"].get("deletionTimestamp"):
+            worker.update(pod)
+        self._lives[uid] = asyncio.create_task(worker.run(), name=f"pod {pod['metadata']['name']}")
+        self._lives[uid].add_done_callback(lambda life: self._forget(uid, life))
+
+    def _forget(self, uid: str, life: asyncio.Task[None]) -> None:
+        del self._workers[uid], self._lives[uid]
+        if not life.cancelled() and (error := life.exception()):
+            log.error("a pod's worker failed", exc_info=error)
+
+    def _source_changed(self, change: Change) -> None:
+        kind, metadata = change.object["kind"], change.object["metadata"]
+        for worker in self._workers.values():
+            same_namespace = worker.pod["metadata"]["namespace"] == metadata["namespace"]
+            if same_namespace and worker.volumes.uses(kind, metadata["name"]):
+                worker.refresh_volumes()
+
+
+def _is(pod: Object, namespace: str, name: str) -> bool:
+    return bool(pod["metadata"]["namespace"] == namespace and pod["metadata"]["name"] == name)
+
+
+def _is_to_run(pod: Object) -> bool:
+    """A finished pod has nothing to run, unless it is being deleted: then somebody must say that it may go."""
+    return (pod.get("status") or {}).get("phase") not in _FINISHED or bool(pod["metadata"].get("deletionTimestamp"))

@@ -1,0 +1,108 @@
+"""Which processes are ours? Never end one that can't be proven to be.
+
+Two proofs: a variable in the process's environment that names the node's folder and the pod, which every
+descendant inherits; and the recorded id of a session's leader together with the moment it started.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+NODE = "MESHLAB_NODE"
+POD_UID = "MESHLAB_POD_UID"
+
+_PROC = Path("/proc")
+_SESSION, _START_TIME = 3, 19
+"""Positions in /proc/<pid>/stat after the program's name, which may hold spaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The marks of one pod's processes."""
+
+    node: str
+    """The node's state folder: no two nodes of this machine share it."""
+    uid: str
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What is put into each process's environment."""
+        return {NODE: self.node, POD_UID: self.uid}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A process id, and when it started (clock ticks since boot): together they are never given out twice."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> Record:
+        """The record of a process; `started` is 0 when it is gone already."""
+        return cls(pid, int(_stat(pid)[_START_TIME]) if _stat(pid) else 0)
+
+    def is_alive(self) -> bool:
+        """Whether this very process is still there."""
+        return self.started != 0 and Record.of(self.pid) == self
+
+
+def end_sealed(node: str, uid: str | None = None) -> int:
+    """Kill the processes that carry the marks of a node, or of one of its pods; how many there were."""
+    wanted = {f"{NODE}={node}".encode()}
+    if uid is not None:
+        wanted.add(f"{POD_UID}={uid}".encode())
+    return _end(_pids(), lambda pid: wanted <= _environment(pid))
+
+
+def end_session(record: Record) -> int:
+    """Kill the processes in the session of a recorded leader, itself included; none when the leader is gone."""
+    return _end(_pids(), lambda pid: _session(pid) == record.pid and record.is_alive())
+
+
+def _end(pids: Iterator[int], proof: Callable[[int], bool]) -> int:
+    """Kill the processes of which the proof holds; how many there were.
+
+    The proof is taken again with a handle in hand that no other process can inherit, and all proofs come before
+    the first signal, for one process may be the proof of another.
+    """
+    handles = []
+    for pid in pids:
+        if pid != os.getpid() and proof(pid):
+            with suppress(OSError):
+                handles.append((pid, os.pidfd_open(pid)))
+    proven = [handle for pid, handle in handles if proof(pid)]
+    for handle in proven:
+        with suppress(OSError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    for _, handle in handles:
+        os.close(handle)
+    return len(proven)
+
+
+def _pids() -> Iterator[int]:
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            yield int(entry.name)
+
+
+def _environment(pid: int) -> set[bytes]:
+    with suppress(OSError):
+        return set((_PROC / str(pid) / "environ").read_bytes().split(b"\0"))
+    return set()
+
+
+def _session(pid: int) -> int:
+    stat = _stat(pid)
+    return int(stat[_SESSION]) if stat else 0
+
+
+def _stat(pid: int) -> list[str]:
+    with suppress(OSError):
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return []

@@ -1,0 +1,42 @@
+"""What must a pod network do for the node? The seam between the kubelet and the ways to give a pod an address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from meshlab.kube import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A pod's place in the network."""
+
+    address: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables every container gets; its own env wins."""
+    not_enforced: tuple[str, ...] = ()
+    """Fields of the pod that this network can't honour and passes over, in a reader's words."""
+
+
+class Network(Protocol):
+    """A way to give pods addresses and to make Services reachable."""
+
+    name: str
+    """Shown in the Node's label meshlab.dev/pod-network."""
+    node_address: str
+    """The node's own address: every pod's hostIP."""
+
+    async def start(self, pods: list[Object]) -> None:
+        """Get ready. `pods` are those the cluster knows on this node: their addresses stay theirs."""
+
+    async def attach(self, pod: Object, folder: Path) -> Attachment:
+        """Give a pod its address, the one in its status if it has one. `folder` is the pod's own."""
+
+    async def detach(self, pod: Object) -> None:
+        """Take the address back. Safe to repeat."""
+
+    async def stop(self) -> None:
+        """Give everything back."""
