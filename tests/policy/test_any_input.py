@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshlab import policy
-from meshlab.kube import Object
+from meshlab.kube import Kind, Object
+from meshlab.policy import languages
+from meshlab.policy.smi import Smi
 
-KINDS = policy.kinds()
+KINDS = [(language, kind) for language in languages() for kind in language.kinds]
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 words = st.sampled_from(
     ["spec", "service", "backends", "weight", "matches", "kind", "name", "rules", "sources", "ports"]
@@ -19,7 +20,7 @@ words = st.sampled_from(
 anything = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4))
 
 
-def wrap(kind, spec) -> Object:
+def wrap(kind: Kind, spec) -> Object:
     return {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
@@ -29,10 +30,10 @@ def wrap(kind, spec) -> Object:
 
 
 @given(st.sampled_from(KINDS), anything)
-def test_any_spec_gives_findings_and_the_same_when_read(kind, spec):
+def test_any_spec_gives_findings_and_the_same_when_read(spoken, spec):
+    language, kind = spoken
     obj = wrap(kind, spec)
-    found = policy.validate(obj)
-    assert list(policy.read([obj]).findings) == found
+    assert list(language.read([obj]).findings) == language.validate(obj, [])
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +57,11 @@ def sound() -> list[Object]:
         "TCPRoute": ports,
         "UDPRoute": ports,
     }
-    return [wrap(kind, specs[kind.kind]) for kind in KINDS if kind.kind in specs]
+    return [wrap(kind, specs[kind.kind]) for kind in Smi.kinds]
 
 
 def test_the_sound_objects_are_sound(sound):
-    facts = policy.read(sound)
+    facts = Smi().read(sound)
     assert {finding.code for finding in facts.findings} == {"ML233", "ML241"}
     assert len(facts.permissions) == len(facts.splits) == 1
 
@@ -78,6 +79,6 @@ def test_one_part_of_a_sound_policy_replaced_by_anything_breaks_nothing(sound, d
     place[data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))] = data.draw(
         anything
     )
-    policy.read(objects)
+    Smi().read(objects)
     for obj in objects:
-        policy.validate(obj, objects)
+        Smi().validate(obj, objects)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from meshlab import policy
 from meshlab.kube import Object
+from meshlab.policy import languages
 
-CRDS = policy.crds()
+CRDS = [crd for language in languages() for crd in language.crds()]
 
 
 def versions() -> list:

@@ -21,7 +21,7 @@ from meshlab.dataplane.envoy.secrets import anybody_of
 from meshlab.mesh.rules import HttpMatch
 from meshlab.mesh.rules import Permission as MeshPermission
 
-_AUTHORITY_HEADERS = {"host", "authority", ":authority"}
+_AUTHORITY_HEADERS = {"host", ":authority"}
 
 
 def http_rules(permissions: tuple[MeshPermission, ...] | None, port: int, trust_domain: str) -> http_rbac.RBACPerRoute:
