@@ -19,7 +19,8 @@ described in `meshlab.observe`; times are seconds since the epoch):
     "connected_since": …, "acknowledged": {"TYPE_URL": "VERSION"}, "refused": null | {"type_url": …, "reason": …},
     "milliseconds": 3.2}]}``. `milliseconds` is what its last acknowledgement took.
 ``receipts?kind=TrafficSplit&namespace=…&name=…&resourceVersion=…&timeout=5``
-    Waits until every proxy that the change concerns has acknowledged or refused it, or until the timeout:
+    Waits until every proxy that the change concerns has acknowledged or refused it, or until the timeout (for a
+    deletion, whose version nobody is told, ask with ``&deleted=true``):
     ``{"kind": "Receipt", "object": {"kind", "namespace", "name", "resourceVersion"}, "seen": true,
     "complete": true, "generation": 12, "milliseconds": 4.1, "findings": [{"code", "about", "field", "what",
     "cure", "severity"}], "proxies": [{"proxy": "namespace/pod", "acknowledged": true, "milliseconds": 3.9,

@@ -127,7 +127,9 @@ class ObserveApi:
             raise bad_request("kind and name are needed, as in receipts?kind=TrafficSplit&namespace=bookstore&name=b")
         ref = Ref(query["kind"], query["name"], query.get("namespace", ""))
         timeout = _number(request, "timeout", 5.0, low=0.0, high=_LONGEST_WAIT)
-        receipt = await self._receipts.wait(ref, query.get("resourceVersion", ""), timeout)
+        receipt = await self._receipts.wait(
+            ref, query.get("resourceVersion", ""), timeout, deleted=query.get("deleted") == "true"
+        )
         findings = as_json(finding for finding in self._loop.findings() if finding.about == str(ref))
         return _answer(**receipt, findings=findings)
 

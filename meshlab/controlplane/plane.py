@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -46,7 +47,7 @@ _RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where each server listens."""
+    """Where each server listens. 0: on a free port, to be read from `ControlPlane.ports` later."""
 
     ads: int = 15128
     certificates: int = 15129
@@ -63,7 +64,7 @@ class ControlPlane:
         self._kube = kube
         self._data_plane = data_plane
         self._address = address
-        self._ports = ports
+        self.ports = ports
         self._languages = languages()
         self.reader = Reader(kube, (kind for language in self._languages for kind in language.kinds))
         self.windows = Windows()
@@ -78,7 +79,7 @@ class ControlPlane:
     async def run(self) -> None:
         """Start in order: health, authority, servers; then watch and push until cancelled."""
         async with AsyncExitStack() as stack:
-            await self._serve(stack, health.routes(self.conditions, self._metrics, CONTENT_TYPE), self._ports.health)
+            await self._serve(stack, "health", health.routes(self.conditions, self._metrics, CONTENT_TYPE))
             authority = await self._authority()
             own = await OwnCertificate.issue(authority)
             svids = Svids(authority, own.bundle)
@@ -97,18 +98,13 @@ class ControlPlane:
                 )
                 return self._data_plane.inject(pod, settings)
 
-            served: list[tuple[list[web.RouteDef], int]] = [
-                (Signer(self._kube, authority).routes(), self._ports.certificates),
-                (webhooks.injector_routes(self._namespace, inject), self._ports.injector),
-                (webhooks.validator_routes(self._check), self._ports.validator),
-            ]
-            await self.ads.start(f"{self._address}:{self._ports.ads}", credentials(own.key_pair))
+            port = await self.ads.start(f"{self._address}:{self.ports.ads}", credentials(own.key_pair))
+            self.ports = replace(self.ports, ads=port)
             stack.push_async_callback(self.ads.stop, 0.5)
-            for routes, port in served:
-                runner, _ = await serve(routes, self._address, port, own.context())
-                stack.push_async_callback(runner.cleanup)
-            runner, _ = await serve(api.routes(), self._address, self._ports.observe, observe_context)
-            stack.push_async_callback(runner.cleanup)
+            await self._serve(stack, "certificates", Signer(self._kube, authority).routes(), own.context())
+            await self._serve(stack, "injector", webhooks.injector_routes(self._namespace, inject), own.context())
+            await self._serve(stack, "validator", webhooks.validator_routes(self._check), own.context())
+            await self._serve(stack, "observe", api.routes(), observe_context)
             self._serving = True
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.reader.run())
@@ -128,8 +124,11 @@ class ControlPlane:
             "proxies served": self._loop is not None and self._loop.ready.is_set(),
         }
 
-    async def _serve(self, stack: AsyncExitStack, routes: list[web.RouteDef], port: int) -> None:
-        runner, _ = await serve(routes, self._address, port)
+    async def _serve(
+        self, stack: AsyncExitStack, name: str, routes: list[web.RouteDef], context: ssl.SSLContext | None = None
+    ) -> None:
+        runner, port = await serve(routes, self._address, getattr(self.ports, name), context)
+        self.ports = replace(self.ports, **{name: port})
         stack.push_async_callback(runner.cleanup)
 
     async def _authority(self) -> Issuer:

@@ -29,6 +29,7 @@ class Push:
 @dataclass(slots=True)
 class _Entry:
     version: str
+    deleted: bool
     push: Push
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Filled in once a proxy has answered, so that later generations don't change an old receipt."""
@@ -46,17 +47,20 @@ class Receipts:
         """Remember which changes a push carried."""
         for change in changes:
             key = Ref(change.ref.kind, change.ref.name, change.ref.namespace)
-            self._entries[key] = _Entry(change.version, push)
+            self._entries[key] = _Entry(change.version, change.deleted, push)
             self._entries.move_to_end(key)
             while len(self._entries) > _KEPT:
                 self._entries.popitem(last=False)
         async with self._arrived:
             self._arrived.notify_all()
 
-    async def wait(self, ref: Ref, version: str, timeout: float) -> dict[str, Any]:
-        """The receipt of an object at `version` or newer (any version when empty), once all have answered."""
+    async def wait(self, ref: Ref, version: str, timeout: float, *, deleted: bool = False) -> dict[str, Any]:
+        """The receipt of an object at `version` or newer (any version when empty), once all have answered.
+
+        `deleted`: the receipt of its deletion, whose version nobody is told.
+        """
         deadline = time.monotonic() + timeout
-        entry = await self._find(ref, version, deadline)
+        entry = await self._find(ref, version, deadline, deleted=deleted)
         about = {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
         if entry is None:
             return {
@@ -107,12 +111,14 @@ class Receipts:
             entry.answers[node] = answer
         return answer
 
-    async def _find(self, ref: Ref, version: str, deadline: float) -> _Entry | None:
+    async def _find(self, ref: Ref, version: str, deadline: float, *, deleted: bool) -> _Entry | None:
         key = Ref(ref.kind, ref.name, ref.namespace)
 
         def found() -> bool:
             entry = self._entries.get(key)
-            return entry is not None and (not version or _reaches(entry.version, version))
+            if entry is None or (deleted and not entry.deleted):
+                return False
+            return not version or _reaches(entry.version, version)
 
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())), self._arrived:

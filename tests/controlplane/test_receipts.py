@@ -94,3 +94,11 @@ async def test_a_proxy_whose_pod_is_gone_is_waited_for_no_longer(receipts: Recei
     receipt = await waiting
     assert receipt["complete"]
     assert receipt["proxies"] == []
+
+
+async def test_a_deletion_is_waited_for_by_itself(receipts: Receipts) -> None:
+    await receipts.record([seen("41")], Push(6, 0.0, {}))
+    waiting = asyncio.create_task(receipts.wait(SPLIT, "", timeout=5, deleted=True))
+    await asyncio.sleep(0)
+    await receipts.record([Seen(SPLIT, "42", deleted=True, time=0.0)], Push(7, 0.0, {}))
+    assert (await waiting)["object"]["resourceVersion"] == "42"
