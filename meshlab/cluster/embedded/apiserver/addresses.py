@@ -31,7 +31,7 @@ def keep_allocated(new: Object, old: Object) -> None:
             if spec.get(key) == before.get(key):
                 spec.pop(key, None)
         return
-    for key in ("clusterIP", "clusterIPs"):
+    for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
         if not spec.get(key) and before.get(key):
             spec[key] = before[key]
     if spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
@@ -74,6 +74,8 @@ class Addresses:
         causes = [*self._address(spec, others), *self._ports(spec, others)]
         if causes:
             raise status.invalid(resource, obj["metadata"]["name"], causes)
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
 
     def _services(self, own: Key) -> Iterator[Object]:
         for stored in self._store.list_newest(STORAGE):

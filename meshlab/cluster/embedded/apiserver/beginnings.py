@@ -48,11 +48,25 @@ def first_state(resource: Resource, obj: Object) -> None:
         return
     obj.setdefault("status", copy.deepcopy(_FIRST_STATUS.get(resource.storage, {})))
     if resource.storage == "namespaces":
-        finalizers = obj["spec"].setdefault("finalizers", []) if obj.setdefault("spec", {}) is not None else []
-        if "kubernetes" not in finalizers:
-            finalizers.append("kubernetes")
+        finalizers = (obj.get("spec") or {}).get("finalizers") or []
+        obj["spec"] = {"finalizers": [*finalizers, *({"kubernetes"} - set(finalizers))]}
+    elif resource.storage == "jobs.batch":
+        _select_own_pods(obj)
     elif resource.storage == "pods":
         obj["status"]["qosClass"] = quality_of_service(obj["spec"])
+
+
+def _select_own_pods(job: Object) -> None:
+    """A Job finds its pods by labels that nobody else has."""
+    spec, uid, name = job["spec"], job["metadata"]["uid"], job["metadata"].get("name", "")
+    if spec.get("manualSelector") or spec.get("selector"):
+        return
+    spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    own = {"controller-uid": uid, "job-name": name}
+    own |= {f"batch.kubernetes.io/{key}": value for key, value in own.items()}
+    metadata = spec.setdefault("template", {}).setdefault("metadata", {})
+    metadata["labels"] = {**(metadata.get("labels") or {}), **own}
+    job["metadata"]["labels"] = {**metadata["labels"], **(job["metadata"].get("labels") or {})}
 
 
 def schedule_class(spec: Object) -> None:

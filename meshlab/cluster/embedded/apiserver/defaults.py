@@ -35,6 +35,9 @@ def _pod(obj: Object) -> None:
     spec = _spec(obj)
     default_pod_spec(spec)
     fill(spec, "enableServiceLinks", True)  # noqa: FBT003
+    state = obj.get("status") or {}
+    if state.get("podIP"):
+        fill(state, "podIPs", [{"ip": state["podIP"]}])
 
 
 def _template(spec: Object) -> None:
@@ -116,14 +119,9 @@ def _job(obj: Object) -> None:
     fill(spec, "suspend", False)  # noqa: FBT003
     fill(spec, "podReplacementPolicy", "TerminatingOrFailed")
     _template(spec)
-    uid = obj["metadata"].get("uid")
-    if uid and not spec.get("manualSelector") and not spec.get("selector"):
-        spec["manualSelector"] = False
-        spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
-        own = {"controller-uid": uid, "job-name": obj["metadata"].get("name", "")}
-        metadata = spec.setdefault("template", {}).setdefault("metadata", {})
-        labels = metadata["labels"] = metadata.get("labels") or {}
-        labels |= {f"batch.kubernetes.io/{key}": value for key, value in own.items()} | own
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = dict(labels)
 
 
 def _cron_job(obj: Object) -> None:
@@ -158,8 +156,6 @@ def _service(obj: Object) -> None:
         fill(spec, "allocateLoadBalancerNodePorts", True)  # noqa: FBT003
     if spec["type"] != "ExternalName":
         fill(spec, "internalTrafficPolicy", "Cluster")
-        fill(spec, "ipFamilies", ["IPv4"])
-        fill(spec, "ipFamilyPolicy", "SingleStack")
 
 
 def _endpoints(obj: Object) -> None:
@@ -172,6 +168,8 @@ def _endpoint_slice(obj: Object) -> None:
     for port in obj.get("ports") or ():
         port.setdefault("name", "")
         fill(port, "protocol", "TCP")
+    for endpoint in obj.get("endpoints") or ():
+        endpoint.setdefault("conditions", {})
 
 
 def _namespace(obj: Object) -> None:

@@ -18,7 +18,7 @@ from meshlab.cluster.embedded.apiserver.options import DeleteOptions, ListOption
 from meshlab.cluster.embedded.apiserver.request import Attributes
 from meshlab.cluster.embedded.apiserver.selectors import matcher
 from meshlab.cluster.embedded.apiserver.store import Stored, VersionConflictError
-from meshlab.cluster.embedded.apiserver.versions import from_storage, served_bytes, to_storage
+from meshlab.cluster.embedded.apiserver.versions import from_storage, item_bytes, served_bytes, to_storage
 
 if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.registry import Resource
@@ -69,7 +69,7 @@ class Remover:
         options = DeleteOptions.of(call.query, await self._options(call))
         listing = ListOptions.of(call.query, watch=False)
         matches = matcher(resource, listing.labels, listing.fields)
-        removed: list[Object] = []
+        removed: list[bytes] = []
         for item in self._server.store.list(resource.storage, call.info.namespace):
             if matches and not matches(item.obj):
                 continue
@@ -79,10 +79,10 @@ class Remover:
                 if error.reason != "NotFound":
                     raise
             else:
-                removed.append(from_storage(resource, stored.obj))
-        head = {"kind": resource.list_kind, "apiVersion": resource.api_version}
-        version = {"resourceVersion": str(self._server.store.version)}
-        return encode.respond(encode.PLAIN, {**head, "metadata": version, "items": removed})
+                removed.append(item_bytes(resource, stored))
+        metadata = {"resourceVersion": str(self._server.store.version)}
+        head = encode.dumps({"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata})
+        return encode.respond(encode.PLAIN, b'%s,"items":[%s]}' % (head[:-1], b",".join(removed)))
 
     async def remove(
         self, call: Call, resource: Resource, key: tuple[str, str], options: DeleteOptions

@@ -47,6 +47,7 @@ _BY_PARENT: dict[tuple[str, str], Rule] = {
     ("metadata", "finalizers"): Rule("set", merge=True),
     ("metadata", "ownerReferences"): _map("uid", atomic_items=True),
     ("spec", "ports"): _map("port", "protocol"),
+    ("service", "port"): ATOMIC,
     ("spec", "podCIDRs"): Rule("set", merge=True),
     ("spec", "resourceClaims"): _map("name", retain_keys=True),
     ("spec", "strategy"): Rule("granular", retain_keys=True),

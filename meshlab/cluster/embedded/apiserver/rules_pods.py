@@ -12,7 +12,7 @@ from meshlab.cluster.embedded.apiserver.words import broken_label, broken_port, 
 Object = dict[str, Any]
 
 _IMAGES = ("Always", "IfNotPresent", "Never")
-_RESTARTS = ("Always", "Never", "OnFailure")
+_RESTARTS = ("Always", "OnFailure", "Never")
 _DNS = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _MAY_CHANGE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")

@@ -148,13 +148,15 @@ class Writer:
             old = from_storage(resource, newest.copy())
             new = change(from_storage(resource, newest.copy()))
             self._require_identity(resource, new, newest)
-            metadata.carry_over(resource, new, old, info.subresource)
+            if managers:
+                metadata.carry_over(resource, new, old, info.subresource)
             attributes = Attributes(
                 "UPDATE", resource, info.namespace, info.name, info.subresource, call.user, new, old,
                 options=options.to_dict(), dry_run=options.dry_run, warnings=call.warnings,
             )  # fmt: skip
             new = await self._admission.admit(attributes, managers)
-            metadata.count_change(resource, new, old)
+            if managers:
+                metadata.count_change(resource, new, old)
             if metadata.same(new, old):
                 return newest
             try:
