@@ -1,132 +1,118 @@
 """What does kubectl mean by a body in protobuf?
 
-Clients of Go send a few kinds that are questions (`kubectl auth can-i`, `auth whoami`, `create token`) and their
-deletions in Kubernetes' protobuf: an envelope of four magic bytes and a `runtime.Unknown`. Only those kinds are
-decoded; answers are JSON, which the same clients read.
+`kubectl create`, `auth can-i`, `auth whoami` and some others send Kubernetes' protobuf, whatever the server would
+like: four magic bytes and a `runtime.Unknown`. The kinds of `protobuf_messages.py` are read; answers are JSON, which
+the same clients read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import base64
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.protobuf_messages import KINDS, MESSAGES
 
 MAGIC = b"k8s\x00"
+
+_INSTEAD = "send YAML: kubectl create … --dry-run=client -o yaml | kubectl create -f -"
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """How one numbered field is read: `text`, `number`, `flag`, `map` of lists of text, or a message."""
+    """How one numbered field is read."""
 
     name: str
-    kind: str = "text"
-    message: Mapping[int, _Field] | None = None
-    repeated: bool = False
+    type: str = "text"
+    many: str = ""
+    zero: bool = False
 
 
-def _message(name: str, fields: Mapping[int, _Field], *, repeated: bool = False) -> _Field:
-    return _Field(name, "message", fields, repeated)
-
-
-_METADATA: Mapping[int, _Field] = {1: _Field("name"), 2: _Field("generateName"), 3: _Field("namespace")}
-_EXTRA = _Field("extra", "map")
-_RESOURCE: Mapping[int, _Field] = {
-    1: _Field("namespace"),
-    2: _Field("verb"),
-    3: _Field("group"),
-    4: _Field("version"),
-    5: _Field("resource"),
-    6: _Field("subresource"),
-    7: _Field("name"),
-}
-_PATH: Mapping[int, _Field] = {1: _Field("path"), 2: _Field("verb")}
-_ATTRIBUTES = {1: _message("resourceAttributes", _RESOURCE), 2: _message("nonResourceAttributes", _PATH)}
-_SUBJECT = {
-    **_ATTRIBUTES,
-    3: _Field("user"),
-    4: _Field("groups", repeated=True),
-    5: _EXTRA,
-    6: _Field("uid"),
-}
-_BOUND: Mapping[int, _Field] = {1: _Field("kind"), 2: _Field("apiVersion"), 3: _Field("name"), 4: _Field("uid")}
-_TOKEN_REQUEST = {
-    1: _Field("audiences", repeated=True),
-    3: _message("boundObjectRef", _BOUND),
-    4: _Field("expirationSeconds", "number"),
-}
-_SPECS: Mapping[tuple[str, str], Mapping[int, _Field]] = {
-    ("authorization.k8s.io/v1", "SelfSubjectAccessReview"): _ATTRIBUTES,
-    ("authorization.k8s.io/v1", "SubjectAccessReview"): _SUBJECT,
-    ("authorization.k8s.io/v1", "LocalSubjectAccessReview"): _SUBJECT,
-    ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): {1: _Field("namespace")},
-    ("authentication.k8s.io/v1", "SelfSubjectReview"): {},
-    ("authentication.k8s.io/v1", "TokenReview"): {1: _Field("token"), 2: _Field("audiences", repeated=True)},
-    ("authentication.k8s.io/v1", "TokenRequest"): _TOKEN_REQUEST,
-}
-_PRECONDITIONS: Mapping[int, _Field] = {1: _Field("uid"), 2: _Field("resourceVersion")}
-_DELETE_OPTIONS = {
-    1: _Field("gracePeriodSeconds", "number"),
-    2: _message("preconditions", _PRECONDITIONS),
-    3: _Field("orphanDependents", "flag"),
-    4: _Field("propagationPolicy"),
-    5: _Field("dryRun", repeated=True),
-}
+@cache
+def _message(name: str) -> dict[int, _Field]:
+    """The fields of a message, parsed from its line."""
+    found: dict[int, _Field] = {}
+    for part in MESSAGES[name].split(", "):
+        number, field, *rest = part.split(" ")
+        type_ = rest[0] if rest else "text"
+        zero = type_.endswith("?")
+        many = type_[0] if type_[0] in "[{" else ""
+        found[int(number)] = _Field(field, type_.strip("[]{}?") or "text", many, zero)
+    return found
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """The object of an envelope. Raises 415 for a kind that isn't read in protobuf, 400 for broken bytes."""
+    """The object of an envelope. Raises 415 for what isn't read in protobuf, 400 for broken bytes."""
     if not body.startswith(MAGIC):
         raise status.bad_request("the body is no Kubernetes protobuf: it doesn't begin with k8s\\x00")
     try:
         envelope = dict(_fields(body[len(MAGIC) :]))
-        type_ = _read(envelope.get(1, b""), {1: _Field("apiVersion"), 2: _Field("kind")})
-        raw = envelope.get(2, b"")
-        key = (type_.get("apiVersion", ""), type_.get("kind", ""))
-        if key[1] == "DeleteOptions":
-            return {**type_, **_read(raw, _DELETE_OPTIONS)}
-        if key not in _SPECS:
-            raise status.unsupported_media_type(["application/json", "application/yaml"])
-        return {**type_, **_read(raw, {1: _message("metadata", _METADATA), 2: _message("spec", _SPECS[key])})}
-    except (IndexError, UnicodeDecodeError, TypeError) as error:
+        type_ = _read(envelope.get(1, b""), "TypeMeta")
+        kind, api_version = type_.get("kind", ""), type_.get("apiVersion", "")
+        group, _, version = api_version.rpartition("/")
+        if kind != "DeleteOptions" and (version != "v1" or kind not in KINDS.get(group, ())):
+            raise _unread(f"{kind} of {api_version}")
+        return {**type_, **_read(envelope.get(2, b""), kind)}
+    except (IndexError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise status.bad_request(f"the body is no Kubernetes protobuf: {error}") from error
 
 
-def _read(data: bytes, schema: Mapping[int, _Field]) -> dict[str, Any]:
-    """A message's known fields, empty text left out as JSON leaves it out."""
-    found: dict[str, Any] = {}
+def _unread(what: str) -> status.StatusError:
+    message = f"the embedded cluster reads no {what} in protobuf; {_INSTEAD}"
+    return status.StatusError(415, "UnsupportedMediaType", message)
+
+
+def _read(data: bytes, name: str) -> dict[str, Any]:
+    """A message's fields; zeros that mean nothing are left out, as JSON leaves them out."""
+    known, found = _message(name), dict[str, Any]()
     for number, value in _fields(data):
-        field = schema.get(number)
+        field = known.get(number)
         if field is None:
+            raise _unread(f"field {number} of {name}")
+        if field.type == "-":
             continue
-        if field.kind == "map":
-            key, values = _entry(value)
-            found.setdefault(field.name, {})[key] = values
-            continue
-        parsed = _value(field, value)
-        if field.repeated:
-            found.setdefault(field.name, []).append(parsed)
-        elif parsed != "":
-            found[field.name] = parsed
+        if field.many == "{":
+            entry = dict(_fields(value))
+            found.setdefault(field.name, {})[entry.get(1, b"").decode()] = _value(field.type, entry.get(2, b""))
+        elif field.many:
+            found.setdefault(field.name, []).append(_value(field.type, value))
+        else:
+            parsed = _value(field.type, value)
+            if parsed or field.zero or field.type == "IntOrString":
+                found[field.name] = parsed
     return found
 
 
-def _value(field: _Field, value: Any) -> Any:
-    match field.kind:
-        case "message":
-            return _read(value, field.message or {})
-        case "flag":
-            return bool(value)
-        case "number":
-            return value
-    return value.decode()
+def _value(type_: str, value: Any) -> Any:
+    read = _SCALARS.get(type_)
+    return read(value) if read else _read(value, type_)
 
 
-def _entry(data: bytes) -> tuple[str, list[str]]:
-    """One entry of a map from text to a message that holds a list of text."""
-    entry = dict(_fields(data))
-    return entry[1].decode(), [item.decode() for number, item in _fields(entry.get(2, b"")) if number == 1]
+def _int(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _quantity(value: bytes) -> str:
+    return str(dict(_fields(value)).get(1, b"0").decode())
+
+
+def _int_or_string(value: bytes) -> int | str:
+    parts = dict(_fields(value))
+    return str(parts.get(3, b"").decode()) if parts.get(1) else _int(parts.get(2, 0))
+
+
+_SCALARS: dict[str, Callable[[Any], Any]] = {
+    "text": bytes.decode,
+    "int": _int,
+    "bool": bool,
+    "bytes": lambda value: base64.b64encode(value).decode(),
+    "Quantity": _quantity,
+    "IntOrString": _int_or_string,
+    "ExtraValue": lambda value: [item.decode() for _, item in _fields(value)],
+}
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
@@ -144,10 +130,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
                     raise IndexError("it ends early")
                 yield tag >> 3, data[position : position + size]
                 position += size
-            case 1:
-                position += 8
-            case 5:
-                position += 4
+            case 1 | 5 as wire:
+                position += 8 if wire == 1 else 4
             case wire:
                 raise TypeError(f"wire type {wire} is unknown")
 
