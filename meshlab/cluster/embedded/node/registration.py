@@ -74,7 +74,7 @@ class Registration:
         stored: Object = await self._kube.patch(
             NODE, self._name, body, content_type=STRATEGIC_PATCH, subresource="status"
         )
-        taints = stored["spec"].get("taints") or []
+        taints = (stored.get("spec") or {}).get("taints") or []
         if any(taint["key"] == _NOT_READY for taint in taints):  # admission puts it on a new node
             kept = [taint for taint in taints if taint["key"] != _NOT_READY]
             await self._kube.patch(NODE, self._name, {"spec": {"taints": kept or None}})
