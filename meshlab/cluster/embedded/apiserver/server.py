@@ -38,7 +38,7 @@ from aiohttp import web
 from meshlab.cluster.embedded.apiserver import status
 from meshlab.cluster.embedded.apiserver.builtin import builtin_resources
 from meshlab.cluster.embedded.apiserver.handlers import Handlers
-from meshlab.cluster.embedded.apiserver.initial import create_namespaces
+from meshlab.cluster.embedded.apiserver.initial import create_namespaces, publish
 from meshlab.cluster.embedded.apiserver.registry import Registry
 from meshlab.cluster.embedded.apiserver.request import Call, request_info
 from meshlab.cluster.embedded.apiserver.status import StatusError
@@ -80,6 +80,7 @@ class ApiServer:
         await site.start()
         bound: int = self._runner.addresses[0][1]
         self.url = f"https://{host}:{bound}"
+        await publish(self.store, self.registry, f"127.{self.octet}.128.1", host, bound)
         return bound
 
     async def stop(self) -> None:
