@@ -40,7 +40,9 @@ class Stream:
         """The next response and what it belongs to; None while there is nothing to send, or it must wait."""
         for stage in self.stages:
             for subscription in self._opened(stage):
-                if subscription.flight is None and (changed := subscription.changed(snapshot)):
+                if subscription.flight is not None:
+                    continue
+                if (changed := subscription.changed(snapshot)) or subscription.owes:
                     return subscription, self._respond(subscription, snapshot, changed, [])
             if self._in_flight(stage):
                 return None

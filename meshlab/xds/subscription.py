@@ -40,6 +40,8 @@ class Subscription:
     """Name to version, as sent or as the proxy said it had when it connected."""
     answered: dict[str, str] = field(default_factory=dict)
     """The part of `known` that the proxy has answered for, by ACK or NACK."""
+    owes: bool = False
+    """The proxy knows nothing and waits for a first word, if only that there is nothing."""
     flight: Flight | None = None
     refused: str = ""
 
@@ -47,6 +49,7 @@ class Subscription:
     def opened_by(cls, request: DeltaDiscoveryRequest) -> Subscription:
         """From the first request for a type. One that names nothing asks for everything."""
         subscription = cls(request.type_url, wildcard=not request.resource_names_subscribe)
+        subscription.owes = subscription.wildcard and not request.initial_resource_versions
         subscription.known.update(request.initial_resource_versions)
         subscription.answered.update(request.initial_resource_versions)
         subscription._follow(request, held=request.initial_resource_versions)
@@ -72,17 +75,22 @@ class Subscription:
         return [resource for resource in wanted if self.known.get(resource.name) != resource.version]
 
     def gone(self, snapshot: Snapshot) -> list[str]:
-        """The names the proxy has, or asked for, that do not exist."""
+        """The names that do not exist and of which the proxy has to hear that.
+
+        What it holds by name it drops by itself, with whatever made it ask.
+        """
         available = snapshot.of_type(self.url)
-        held = [name for name, version in self.known.items() if version != _ABSENT and name not in available]
-        asked = [name for name in self.names if name not in available and name not in self.known]
-        return sorted(held + asked)
+        held = self.known if self.wildcard else ()
+        absent = {name for name in held if name not in available and self.known[name] != _ABSENT}
+        absent |= {name for name in self.names if name not in available and name not in self.known}
+        return sorted(absent)
 
     def sent(self, nonce: str, resources: Iterable[Resource], removed: Iterable[str], type_version: str) -> None:
         """A response is on its way."""
         versions = {resource.name: resource.version for resource in resources}
         versions.update(dict.fromkeys(removed, _ABSENT))
         self.known.update(versions)
+        self.owes = False
         self.flight = Flight(nonce, versions, type_version)
 
     def renew(self, name: str) -> None:

@@ -31,6 +31,15 @@ def test_a_wildcard_gets_everything_and_names_get_only_what_they_name():
     assert stream.next(state) is None
 
 
+def test_a_proxy_that_knows_nothing_is_told_when_there_is_nothing():
+    stream, empty = Stream(STAGES), snapshot()
+    stream.receive(ask(PLACES))
+    assert drain(stream, empty) == [(PLACES, [], [])]
+    back = Stream(STAGES)
+    back.receive(ask(PLACES, have={"a": place("a").version}))
+    assert drain(back, snapshot(place("a"))) == []
+
+
 def test_only_what_changed_is_sent():
     stream = Stream(STAGES)
     stream.receive(ask(PLACES))
@@ -67,6 +76,16 @@ def test_a_name_that_does_not_exist_is_answered_with_its_absence_once():
     assert drain(stream, state) == [(PARTS, [], ["other"])]
     assert drain(stream, state) == []
     assert drain(stream, snapshot(part("p"), part("other"))) == [(PARTS, ["other"], [])]
+
+
+def test_what_is_held_by_name_is_not_taken_away_but_dropped_by_its_holder():
+    stream = Stream(STAGES)
+    stream.receive(ask(PARTS, "p"))
+    drain(stream, snapshot(part("p")))
+    assert drain(stream, snapshot()) == []
+    stream.receive(ask(PARTS, drop=["p"]))
+    stream.receive(ask(PARTS, "p"))
+    assert drain(stream, snapshot(part("p"))) == [(PARTS, ["p"], [])]
 
 
 def test_a_name_asked_for_again_is_sent_again():

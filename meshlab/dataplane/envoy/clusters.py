@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.base_pb2 import TransportSocket
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
@@ -9,6 +10,7 @@ from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawB
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttp
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.wrappers_pb2 import UInt32Value
 
 from meshlab.dataplane.envoy import names
 from meshlab.dataplane.envoy.endpoints import assignment, at
@@ -33,6 +35,7 @@ def upstream(cluster: UpstreamCluster, trust_domain: str) -> Resource:
         type=Cluster.EDS,
         eds_cluster_config=Cluster.EdsClusterConfig(eds_config=ADS),
         connect_timeout=_CONNECT_TIMEOUT,
+        circuit_breakers=_NO_LIMITS,
     )
     meshed = [endpoint for endpoint in cluster.endpoints if endpoint.meshed]
     speaks: list[str] = []
@@ -74,6 +77,18 @@ def egress() -> Resource:
         connect_timeout=_CONNECT_TIMEOUT,
     )
     return Resource.of(names.EGRESS_CLUSTER, message)
+
+
+def _no_limits() -> CircuitBreakers:
+    """Envoy's own limits (three retries at a time, 1,024 requests) are low enough to be met by accident."""
+    most = UInt32Value(value=2**32 - 1)
+    thresholds = CircuitBreakers.Thresholds(
+        max_connections=most, max_pending_requests=most, max_requests=most, max_retries=most
+    )
+    return CircuitBreakers(thresholds=[thresholds])
+
+
+_NO_LIMITS = _no_limits()
 
 
 def _http(*, two: bool) -> UpstreamHttp:

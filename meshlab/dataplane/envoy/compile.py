@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from meshlab.dataplane.base import Credentials
-from meshlab.dataplane.envoy import clusters, endpoints, listeners, routes, secrets
+from meshlab.dataplane.envoy import clusters, endpoints, listeners, names, routes, secrets
 from meshlab.mesh.view import ProxyView
 from meshlab.xds import Resource, Snapshot
+
+_ROOTS = (names.CLUSTER, names.LISTENER)
 
 _shared = lru_cache(maxsize=16384)
 
@@ -29,7 +31,16 @@ _svid = _shared(secrets.svid)
 def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
     """All resources of one proxy. Only the holder of its workload's identity may read them."""
     owner = view.workload.identity.spiffe_id(view.trust_domain)
-    return Snapshot.of(owner, [*_secrets(credentials), *_clusters(view), *_inbound(view), *_outbound(view)])
+    built = [*_secrets(credentials), *_clusters(view), *_inbound(view), *_outbound(view)]
+    return Snapshot.of(owner, _asked_for(built))
+
+
+def _asked_for(built: list[Resource]) -> Iterator[Resource]:
+    """Envoy asks for all clusters and listeners, and for what these name; it is told of nothing else."""
+    named = {pair for resource in built for pair in resource.needs}
+    for resource in built:
+        if resource.type_url in _ROOTS or (resource.type_url, resource.name) in named:
+            yield resource
 
 
 def _secrets(credentials: Credentials) -> Iterator[Resource]:

@@ -45,28 +45,25 @@ def inbound(
     chains: list[FilterChain] = []
     needs: list[tuple[TypeUrl, str]] = list(NEEDS)
     for port in ports:
+        if not port.upstreams:
+            continue
         if port.protocol.is_http:
             routes = names.inbound_routes(identity, port.port)
-            traffic = hcm.inbound(routes)
-            allowed, speaks = anybody_of(trust_domain), [HTTP2, HTTP1]
+            tls, traffic = server_tls(anybody_of(trust_domain), [HTTP2, HTTP1]), hcm.inbound(routes)
             needs.append((names.ROUTES, routes))
-        else:
+        elif allowed := tcp_sources(permissions, port.port, trust_domain):
             cluster = names.local_cluster(identity, port.port)
-            traffic = _tcp([(cluster, 1)], Side.SERVER)
-            allowed, speaks = tcp_sources(permissions, port.port, trust_domain), []
+            tls, traffic = server_tls(allowed, []), _tcp([(cluster, 1)], Side.SERVER)
             needs.append((names.CLUSTER, cluster))
-        if port.upstreams and allowed:  # a TCP port that nobody may use has no chain, so no handshake
-            match = FilterChainMatch(
-                server_names=[upstream.sni for upstream in port.upstreams],
-                transport_protocol="tls",
-                application_protocols=[names.ALPN],
-            )
-            name = f"{identity}|{port.port}"
-            chains.append(
-                FilterChain(
-                    name=name, filter_chain_match=match, transport_socket=server_tls(allowed, speaks), filters=[traffic]
-                )
-            )
+        else:
+            continue  # nobody may use this TCP port: without a chain there is no handshake
+        match = FilterChainMatch(
+            server_names=[upstream.sni for upstream in port.upstreams],
+            transport_protocol="tls",
+            application_protocols=[names.ALPN],
+        )
+        name = f"{identity}|{port.port}"
+        chains.append(FilterChain(name=name, filter_chain_match=match, transport_socket=tls, filters=[traffic]))
     if not chains:
         return None
     listener = Listener(

