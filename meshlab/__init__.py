@@ -34,4 +34,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in {"Lab", "up"}:
         return getattr(import_module("meshlab.lab.lab"), name)
+    if name == "load_ipython_extension":
+        return getattr(import_module("meshlab.lab.magics"), name)
     raise AttributeError(f"module 'meshlab' has no attribute {name!r}")

@@ -1,0 +1,33 @@
+"""Who has which identity, and was it proven on each edge? Asked of the control plane every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+
+from meshlab.errors import MeshlabError
+from meshlab.kube import Kube
+from meshlab.lab.stream import ROOT
+from meshlab.widgets import CertificatesWidget
+
+_PAUSE_SECONDS = 5
+_WINDOW_SECONDS = 30
+
+
+async def refresh(kube: Kube, widget: CertificatesWidget) -> None:
+    """Read both tables once; a control plane that doesn't answer is said in the widget."""
+    try:
+        proxies, edges = await asyncio.gather(
+            kube.request("GET", f"{ROOT}/proxies"),
+            kube.request("GET", f"{ROOT}/edges", query={"window": _WINDOW_SECONDS}),
+        )
+    except MeshlabError as error:
+        widget.show(error=str(error))
+    else:
+        widget.show(proxies=proxies["items"], edges=edges["edges"], window=_WINDOW_SECONDS, error="")
+
+
+async def keep_fresh(kube: Kube, widget: CertificatesWidget) -> None:
+    """Read them again and again."""
+    while True:
+        await asyncio.sleep(_PAUSE_SECONDS)
+        await refresh(kube, widget)

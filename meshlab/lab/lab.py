@@ -1,0 +1,176 @@
+"""What does a notebook hold in its hand? A running lab: apply, split, watch, certificates, check."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Hashable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.kube import Kube
+from meshlab.lab import apply as applying
+from meshlab.lab import certificates as certifying
+from meshlab.lab import checks, install, magics, status
+from meshlab.lab import split as splitting
+from meshlab.lab.install import Started
+from meshlab.lab.loop import lab_loop
+from meshlab.lab.progress import Progress
+from meshlab.lab.stream import ROOT, Stream
+from meshlab.observe import frames
+from meshlab.widgets import CertificatesWidget, Dashboard, SplitWidget
+
+
+class Lab:
+    """A running lab. Make one with `meshlab.up()`.
+
+    Its methods are called from cells; those of them that show something live return at once. Each widget is
+    made once: asking again shows the same one.
+    """
+
+    def __init__(self, started: Started) -> None:
+        self.name = started.name
+        self.kubeconfig = started.kubeconfig
+        self.image = started.image
+        self._credentials = started.kubeconfig.read_bytes()
+        self._loop = lab_loop()
+        self._kube = self._loop.run(Kube.connect(started.kubeconfig))
+        self._stream = Stream(self._kube)
+        self._widgets: dict[Hashable, Any] = {}
+
+    def apply(self, source: str | Path, *, force: bool = False) -> applying.Receipt:
+        """Apply YAML, a file or a folder, and tell which proxies took it, and when.
+
+        `force` takes over fields that another manager owns.
+        """
+        return self._loop.run(applying.apply(self._kube, applying.read(source), force=force))
+
+    def split(self, service: str) -> SplitWidget:
+        """Sliders that share the calls to a Service among its versions: ``lab.split("bookstore")``."""
+        return self._loop.run(self._split(service))
+
+    def watch(self) -> Dashboard:
+        """Live: requests per second, success rate, latency."""
+        return self._loop.run(self._watch())
+
+    def certificates(self) -> CertificatesWidget:
+        """Who has which identity, until when, and on which edges mTLS was used."""
+        return self._loop.run(self._certificates())
+
+    def edges(self, seconds: float = 10) -> pd.DataFrame:
+        """A table of who called whom in the last seconds, how often and with which success."""
+        return self._loop.run(self._edges(seconds))
+
+    async def observe(self, seconds: float = 10) -> pd.DataFrame:
+        """Wait for so many seconds of fresh traffic, then the table of it. Widgets stay alive meanwhile."""
+        await asyncio.sleep(seconds)
+        return await self._loop.wait(self._edges(seconds))
+
+    async def check(self, name: str) -> checks.Outcome:
+        """Check an idea against real state and traffic: ``await lab.check("02-1")``. Waits for traffic to settle."""
+        return await self._loop.wait(checks.run(self._kube, name))
+
+    def status(self) -> status.Status:
+        """Where it runs, in which mode, and whether each part is well."""
+        return self._loop.run(status.read(self.name))
+
+    def down(self) -> None:
+        """End the lab and every process it started. `meshlab.up()` starts it again as it was."""
+        self._loop.run(EmbeddedCluster(self.name).down())
+
+    def serves(self, started: Started) -> bool:
+        """Whether it is connected to what was started: a cluster that was purged comes back as another."""
+        return self._credentials == started.kubeconfig.read_bytes()
+
+    def __repr__(self) -> str:
+        return _text(self.status())
+
+    def _repr_html_(self) -> str:
+        return _html(self.status())
+
+    async def _split(self, service: str) -> SplitWidget:
+        root = await splitting.find_root(self._kube, service)
+        if ("split", root) not in self._widgets:
+            leaves = await splitting.find_leaves(self._kube, root)
+            widget = SplitWidget(str(root), lambda weights: self._start(control.move(weights), widget))
+            control = splitting.SplitControl(self._kube, widget, root, leaves)
+            self._widgets["split", root] = widget
+            self._start(control.run(), widget)
+        found: SplitWidget = self._widgets["split", root]
+        return found
+
+    async def _watch(self) -> Dashboard:
+        if "watch" not in self._widgets:
+            self._widgets["watch"] = Dashboard()
+            await self._stream.add(self._widgets["watch"])
+        found: Dashboard = self._widgets["watch"]
+        return found
+
+    async def _certificates(self) -> CertificatesWidget:
+        if "certificates" not in self._widgets:
+            widget = self._widgets["certificates"] = CertificatesWidget()
+            await certifying.refresh(self._kube, widget)
+            self._start(certifying.keep_fresh(self._kube, widget), widget)
+        found: CertificatesWidget = self._widgets["certificates"]
+        return found
+
+    async def _edges(self, seconds: float) -> pd.DataFrame:
+        found = await self._kube.request("GET", f"{ROOT}/edges", query={"window": seconds})
+        return frames.edges(found["edges"], found["window"])
+
+    def _start(self, work: Coroutine[Any, Any, Any], widget: SplitWidget | CertificatesWidget) -> None:
+        """Hand work over; what goes wrong is shown where the learner looks."""
+        self._loop.start(work, on_error=lambda error: widget.show(error=str(error) or type(error).__name__))
+
+
+_labs: dict[str, Lab] = {}
+
+
+def up(name: str | None = None, demo: bool = True) -> Lab:  # noqa: FBT001, FBT002
+    """Start a lab, or finish and repair one that was started; safe to repeat.
+
+    `name` tells labs on one machine apart (default: the environment's MESHLAB_NAME, else ``default``).
+    `demo` brings the bookstore. In a notebook `%kubectl` and `%%smi` are there afterwards.
+    """
+    name = name or os.environ.get("MESHLAB_NAME", "default")
+    progress = Progress(lab_loop())
+    started = progress.follow(install.start(name, demo, progress.hear))
+    if name not in _labs or not _labs[name].serves(started):
+        _labs[name] = Lab(started)
+    magics.use(_labs[name])
+    return _labs[name]
+
+
+def _text(found: status.Status) -> str:
+    return "\n".join(f"{name:<14} {value}" for name, value in _rows(found))
+
+
+def _html(found: status.Status) -> str:
+    left = "style='text-align:left'"
+    cells = "".join(
+        f"<tr><th scope='row' {left}>{escape(name)}</th><td {left}>{escape(value)}</td></tr>"
+        for name, value in _rows(found)
+    )
+    return f"<table>{cells}</table>"
+
+
+_NETWORKS = {"loopback": "loopback (cooperative: an app that ignores http_proxy goes around its sidecar)"}
+_MODES = {
+    "permissive": "permissive (every meshed workload may call every other; mTLS is on)",
+    "strict": "strict (only what a TrafficTarget allows; mTLS is on)",
+}
+
+
+def _rows(found: status.Status) -> list[tuple[str, str]]:
+    rows = [
+        ("lab", found.name),
+        ("cluster", found.cluster),
+        ("network", _NETWORKS.get(found.network, found.network)),
+        ("mode", _MODES.get(found.mode, found.mode)),
+        ("kubeconfig", found.kubeconfig or "none: the lab is down"),
+    ]
+    return rows + [(name, f"{'✓' if part.ok else '✗'} {part.detail}") for name, part in found.health.items()]
