@@ -13,6 +13,8 @@ import re2
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_OPTIONS.encoding = re2.Options.Encoding.LATIN1
+"""Envoy matches byte by byte, so a letter beyond ASCII is several characters."""
 _OPTIONS.max_mem = 1 << 20
 """An eighth of what Envoy grants: every proxy compiles every pattern, so a huge one is refused here."""
 _LONGEST = 4096
@@ -27,11 +29,13 @@ _UNKNOWN_TO_RE2 = {
 @lru_cache(4096)
 def full_match(pattern: str, text: str) -> bool:
     """Whether the whole text matches. A pattern that RE2 refuses matches nothing."""
-    return problem(pattern) is None and _compile(pattern).fullmatch(text) is not None
+    return problem(pattern) is None and _compile(pattern).fullmatch(text.encode()) is not None
 
 
 def problem(pattern: str) -> str | None:
     """Why RE2 refuses the pattern, in words for a person; None when it is fine."""
+    if not pattern:
+        return "it is empty; leave the field out where anything will do"
     if len(pattern) > _LONGEST:
         return f"it has {len(pattern)} characters, more than {_LONGEST}"
     reason = _refusal(pattern)
@@ -57,4 +61,4 @@ def _refusal(pattern: str) -> str | None:
 @lru_cache(256)
 def _compile(pattern: str) -> Any:
     """The compiled pattern; few are kept, for each may take a megabyte."""
-    return re2.compile(pattern, _OPTIONS)
+    return re2.compile(pattern.encode(), _OPTIONS)

@@ -71,9 +71,14 @@ def test_h3_a_pattern_for_a_whole_path_is_fine(found, group, pattern):
     assert found(with_match(group, pathRegex=pattern)) == []
 
 
-@pytest.mark.parametrize("pattern", ["books", r"/books\?page=1"])
+@pytest.mark.parametrize("pattern", ["books", r"/books\?page=1", "/größe(/[0-9]+)?"])
 def test_a_pattern_that_can_match_no_path_is_a_warning(found, group, pattern):
     assert found(with_match(group, pathRegex=pattern)) == [("ML234", "spec.matches[0].pathRegex", "warning")]
+
+
+def test_letters_beyond_ascii_are_shown_as_paths_carry_them(smi, group):
+    (finding,) = smi.validate(with_match(group, pathRegex="/größe(/[0-9]+)?"), [])
+    assert finding.cure == "write /gr%C3%B6%C3%9Fe(/[0-9]+)?"
 
 
 def test_two_matches_with_one_name_are_refused(found, group):

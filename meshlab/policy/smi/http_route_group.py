@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from meshlab.kube import Object
 from meshlab.mesh import pattern
@@ -15,6 +17,7 @@ from meshlab.policy.schema import check_shape
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A token (RFC 9110 section 5.6.2)."""
 
+_PATTERN_SIGNS = string.punctuation
 _RE2 = "use RE2's syntax: https://github.com/google/re2/wiki/Syntax"
 
 
@@ -68,21 +71,19 @@ def _headers(headers: Any) -> Iterator[tuple[Any, Any]]:
 def _check_path(path: str, field: str, report: Report) -> None:
     if reason := pattern.problem(path):
         report.error("ML232", field, f"{path!r} is no pattern that proxies understand: {reason}", _RE2)
-    elif path[:1].isalnum() or "\\?" in path:
-        report.warning(
-            "ML234",
-            field,
-            f"{path!r} can match no path: a path begins with / and is compared without its query",
-            f"write /{path}" if path[:1].isalnum() else "remove the part from \\? on",
-        )
+    elif path[0].isalnum():
+        report.warning("ML234", field, f"{path!r} can match no path: every path begins with /", f"write /{path}")
+    elif "\\?" in path:
+        what = f"{path!r} can match no path: they are compared without their query"
+        report.warning("ML234", field, what, "remove the part from \\? on")
+    elif not path.isascii():
+        what = f"{path!r} has letters that paths carry percent-encoded"
+        report.warning("ML234", field, what, f"write {quote(path, safe=_PATTERN_SIGNS)}")
     elif path.endswith("/") or (path.startswith("^") and not path.endswith(("$", "*", "+"))):
         whole = path.removeprefix("^")
-        report.warning(
-            "ML233",
-            field,
-            f"{path!r} looks like the beginning of a path, but the whole path has to match",
-            f"write {whole}.* for every path that begins so, or {whole}$ if this one is meant",
-        )
+        what = f"{path!r} looks like the beginning of a path, but the whole path has to match"
+        cure = f"write {whole}.* for every path that begins so, or {whole}$ if this one is meant"
+        report.warning("ML233", field, what, cure)
 
 
 def _check_headers(headers: Any, field: str, report: Report) -> None:
