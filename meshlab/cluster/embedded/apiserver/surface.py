@@ -17,7 +17,6 @@ from meshlab.cluster.embedded.apiserver import (
     body,
     crd,
     encode,
-    pod_logs,
     protobuf,
     reviews,
     schema,
