@@ -27,7 +27,7 @@ class DeploymentController:
         self._kube = kube
         self._events = Recorder(kube, "deployment-controller")
         self._deployments, self._sets, self._pods = map(informers.of, (DEPLOYMENT, REPLICA_SET, POD))
-        self._queue = WorkQueue("deployment", self._sync)
+        self._queue: WorkQueue[Key] = WorkQueue("deployment", self._sync)
         self._deployments.listen(lambda change: self._queue.add(key_of(change.object)))
         self._sets.listen(self._set_changed)
         self._pods.listen(self._pod_changed)

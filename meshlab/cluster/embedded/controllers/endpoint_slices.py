@@ -27,7 +27,7 @@ class EndpointSliceController:
         self._kube = kube
         self._services, self._pods = informers.of(SERVICE), informers.of(POD)
         self._slices = informers.of(ENDPOINT_SLICE)
-        self._queue = WorkQueue("endpointslice", self._sync)
+        self._queue: WorkQueue[Key] = WorkQueue("endpointslice", self._sync)
         watch_services(self._services, self._pods, self._queue)
         self._slices.listen(lambda change: self._slice_changed(change.object))
 

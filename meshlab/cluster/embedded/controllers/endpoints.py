@@ -22,7 +22,7 @@ class EndpointsController:
         self._kube = kube
         self._services, self._pods = informers.of(SERVICE), informers.of(POD)
         self._endpoints = informers.of(ENDPOINTS)
-        self._queue = WorkQueue("endpoints", self._sync)
+        self._queue: WorkQueue[Key] = WorkQueue("endpoints", self._sync)
         watch_services(self._services, self._pods, self._queue)
         self._endpoints.listen(lambda change: self._queue.add(key_of(change.object)))
 

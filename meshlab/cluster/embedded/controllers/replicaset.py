@@ -37,7 +37,7 @@ class ReplicaSetController:
         self._kube = kube
         self._events = Recorder(kube, "replicaset-controller")
         self._sets, self._pods = informers.of(REPLICA_SET), informers.of(POD)
-        self._queue = WorkQueue("replicaset", self._sync)
+        self._queue: WorkQueue[Key] = WorkQueue("replicaset", self._sync)
         self._sets.listen(lambda change: self._queue.add(key_of(change.object)))
         self._pods.listen(self._pod_changed)
 

@@ -26,7 +26,7 @@ class Scheduler:
         self._kube = kube
         self._events = Recorder(kube, _OURS)
         self._pods, self._nodes = informers.of(POD), informers.of(NODE)
-        self._queue = WorkQueue("scheduler", self._sync)
+        self._queue: WorkQueue[Key] = WorkQueue("scheduler", self._sync)
         self._pods.listen(self._pod_changed)
         self._nodes.listen(self._node_changed)
 

@@ -21,7 +21,7 @@ class ServiceAccountController:
         self._ca = kube.certificate_authority
         self._namespaces = informers.of(NAMESPACE)
         self._accounts, self._maps = informers.of(SERVICE_ACCOUNT), informers.of(CONFIG_MAP)
-        self._queue = WorkQueue("serviceaccount", self._sync)
+        self._queue: WorkQueue[Key] = WorkQueue("serviceaccount", self._sync)
         self._namespaces.listen(lambda change: self._queue.add(("", change.object["metadata"]["name"])))
         self._accounts.listen(lambda change: self._content_changed(change, _ACCOUNT))
         self._maps.listen(lambda change: self._content_changed(change, _CA))

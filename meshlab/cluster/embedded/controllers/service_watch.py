@@ -8,7 +8,7 @@ from meshlab.kube import Change, matches_labels
 from meshlab.kube.objects import labels_of
 
 
-def watch_services(services: Informer, pods: Informer, queue: WorkQueue) -> None:
+def watch_services(services: Informer, pods: Informer, queue: WorkQueue[Key]) -> None:
     """Queue a Service when it changes, and when a pod changes that it selects or selected before."""
     labels_before: dict[Key, dict[str, str]] = {}
 

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Generic, TypeVar
 
-from meshlab.cluster.embedded.informers import Key
 from meshlab.errors import ClusterError
 from meshlab.kube import ApiError
 
@@ -19,21 +19,24 @@ _LONGEST_DELAY = 30.0
 _WORTH_A_WARNING = 5
 
 
-class WorkQueue:
+K = TypeVar("K", bound=tuple[str, ...])
+
+
+class WorkQueue(Generic[K]):
     """Keys whose objects may not be as they should. `sync(key)` is called for each, never twice at once for the same.
 
     A key added while its sync runs is synced once more afterwards. A failed sync is tried again with growing
     delay; a conflict (somebody else wrote first) is tried again at once, and a new change cuts the delay short.
     """
 
-    def __init__(self, name: str, sync: Callable[[Key], Awaitable[None]]) -> None:
+    def __init__(self, name: str, sync: Callable[[K], Awaitable[None]]) -> None:
         self._name = name
         self._sync = sync
-        self._wanted: dict[Key, asyncio.Event] = {}
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._wanted: dict[K, asyncio.Event] = {}
+        self._timers: dict[K, asyncio.TimerHandle] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
-    def add(self, key: Key) -> None:
+    def add(self, key: K) -> None:
         """Have a key synced soon."""
         if key not in self._wanted:
             self._wanted[key] = asyncio.Event()
@@ -41,7 +44,7 @@ class WorkQueue:
                 self._tasks.create_task(self._work(key))
         self._wanted[key].set()
 
-    def add_after(self, key: Key, seconds: float) -> None:
+    def add_after(self, key: K, seconds: float) -> None:
         """Have a key synced when some time has passed; replaces an earlier such wish."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
@@ -59,11 +62,11 @@ class WorkQueue:
             for timer in self._timers.values():
                 timer.cancel()
 
-    def _due(self, key: Key) -> None:
+    def _due(self, key: K) -> None:
         self._timers.pop(key, None)
         self.add(key)
 
-    async def _work(self, key: Key) -> None:
+    async def _work(self, key: K) -> None:
         wanted, failures = self._wanted[key], 0
         while wanted.is_set():
             wanted.clear()
@@ -77,7 +80,7 @@ class WorkQueue:
             wanted.set()
         del self._wanted[key]
 
-    async def _try(self, key: Key, failures: int) -> bool:
+    async def _try(self, key: K, failures: int) -> bool:
         try:
             await self._sync(key)
         except ApiError as error:

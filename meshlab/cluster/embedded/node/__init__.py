@@ -1,6 +1,5 @@
 """A node that runs pods as processes: no container runtime, no image, no privilege."""
 
 from meshlab.cluster.embedded.node.kubelet import Node
-from meshlab.cluster.embedded.node.logs import LogOptions
 
-__all__ = ["LogOptions", "Node"]
+__all__ = ["Node"]

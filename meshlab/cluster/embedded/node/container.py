@@ -48,6 +48,11 @@ class Container:
         self._recover(known.get("state") or {})
 
     @property
+    def waiting_for(self) -> str:
+        """The reason of its waiting."""
+        return str((self._state.get("waiting") or {}).get("reason", "ContainerCreating"))
+
+    @property
     def is_running(self) -> bool:
         """Whether an instance runs."""
         return "running" in self._state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -92,19 +92,22 @@ class Node:
         if self._lives:
             await asyncio.wait(list(self._lives.values()))
 
-    async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """The lines a container has written. Raises ClusterError ML141 when there is no such log."""
+    async def logs(self, namespace: str, pod: str, container: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """What a container has written, as `GET pods/log` asks for it. Raises ClusterError ML141 if it has not run."""
         about = f"Pod {namespace}/{pod}"
+        options = LogOptions.of(query)
         worker = next((found for found in self._workers.values() if _is(found.pod, namespace, pod)), None)
-        if worker is None:
-            raise ClusterError("ML141", "the pod is not on this node", about=about)
-        if container not in worker.logs:
-            raise ClusterError("ML141", f"container {container} is not valid for pod {pod}", about=about)
-        found = worker.logs[container].get(previous=options.previous)
+        found = worker.containers[container] if worker and container in worker.containers else None
         if found is None:
-            what = f'previous terminated container "{container}"' if options.previous else f'container "{container}"'
-            raise ClusterError("ML141", f'{what} in pod "{pod}" not found', about=about)
-        return found.read(options)
+            raise ClusterError("ML141", f'pod "{pod}" is not on this node', about=about)
+        log = found.logs.get(previous=options.previous)
+        if log is None and options.previous:
+            what = f'previous terminated container "{container}" in pod "{pod}" not found'
+            raise ClusterError("ML141", what, about=about)
+        if log is None:
+            what = f'container "{container}" in pod "{pod}" is waiting to start: {found.waiting_for}'
+            raise ClusterError("ML141", what, about=about)
+        return log.read(options)
 
     def _pod_changed(self, host: Host, change: Change) -> None:
         pod = change.object

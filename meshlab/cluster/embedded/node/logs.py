@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,20 @@ class LogOptions:
     since_time: datetime | None = None
     tail_lines: int | None = None
     limit_bytes: int | None = None
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> LogOptions:
+        """The options in the query of a request."""
+        moment = query.get("sinceTime")
+        return cls(
+            follow=query.get("follow") == "true",
+            previous=query.get("previous") == "true",
+            timestamps=query.get("timestamps") == "true",
+            since_seconds=_number(query.get("sinceSeconds")),
+            since_time=datetime.fromisoformat(moment) if moment else None,
+            tail_lines=_number(query.get("tailLines")),
+            limit_bytes=_number(query.get("limitBytes")),
+        )
 
     @property
     def since(self) -> str:
@@ -51,7 +65,9 @@ class ContainerLog:
         self.closed = False
 
     def write(self, stream: str, data: bytes) -> None:
-        """Append what a process wrote; a line that isn't complete waits for its end."""
+        """Append what a process wrote; a line that isn't complete waits for its end. After `close` it is lost."""
+        if self.closed:
+            return
         *lines, rest = (self._rest[stream] + data).split(b"\n")
         while len(rest) > _LONGEST_LINE:
             self._append(stream, b"P", rest[:_LONGEST_LINE])
@@ -156,6 +172,10 @@ class ContainerLogs:
         if previous:
             return self._instances[0] if len(self._instances) == _KEPT_INSTANCES else None
         return self._instances[-1] if self._instances else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text else None
 
 
 def _stamp(moment: datetime) -> str:

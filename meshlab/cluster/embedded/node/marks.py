@@ -45,7 +45,8 @@ class Record:
     @classmethod
     def of(cls, pid: int) -> Record:
         """The record of a process; `started` is 0 when it is gone already."""
-        return cls(pid, int(_stat(pid)[_START_TIME]) if _stat(pid) else 0)
+        stat = _stat(pid)
+        return cls(pid, int(stat[_START_TIME]) if stat else 0)
 
     def is_alive(self) -> bool:
         """Whether this very process is still there."""

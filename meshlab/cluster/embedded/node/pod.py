@@ -12,7 +12,6 @@ from typing import Any
 from meshlab.cluster.embedded.clock import now
 from meshlab.cluster.embedded.node import marks, status
 from meshlab.cluster.embedded.node.container import Container
-from meshlab.cluster.embedded.node.logs import ContainerLogs
 from meshlab.cluster.embedded.node.network import Attachment
 from meshlab.cluster.embedded.node.place import Host, Place
 from meshlab.cluster.embedded.node.sources import MissingSourceError
@@ -54,9 +53,9 @@ class PodWorker:
         return self._place.pod
 
     @property
-    def logs(self) -> dict[str, ContainerLogs]:
-        """The containers' logs, by name."""
-        return {container.name: container.logs for container in [*self._init, *self._containers]}
+    def containers(self) -> dict[str, Container]:
+        """All its containers, by name."""
+        return {container.name: container for container in [*self._init, *self._containers]}
 
     @property
     def volumes(self) -> Volumes:
