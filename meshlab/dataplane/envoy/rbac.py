@@ -36,7 +36,7 @@ def http_rules(permissions: tuple[MeshPermission, ...] | None, port: int, trust_
         policies = {
             permission.name: Policy(permissions=asked, principals=_principals(permission, trust_domain))
             for permission in permissions
-            if _admits_port(permission, port) and (asked := _requests(permission))
+            if permission.sources and _admits_port(permission, port) and (asked := _requests(permission))
         }
     return http_rbac.RBACPerRoute(rbac=http_rbac.RBAC(rules=RBAC(action=RBAC.ALLOW, policies=policies)))
 
