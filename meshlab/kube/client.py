@@ -81,9 +81,11 @@ class Kube:
         configuration.host = f"https://{host}:{port}"
         configuration.ssl_ca_cert = str(folder / "ca.crt")
 
-        async def refresh(config: Configuration) -> None:
+        def refresh(config: Configuration) -> None:
             config.api_key["BearerToken"] = f"Bearer {(folder / 'token').read_text().strip()}"
 
+        # The hook is asked before each request, but only when there is a token already.
+        refresh(configuration)
         configuration.refresh_api_key_hook = refresh
         return cls(configuration)
 

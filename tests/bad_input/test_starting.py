@@ -140,7 +140,7 @@ def test_a_daemon_that_ends_at_once_leaves_its_last_words(meshlab: Meshlab, tmp_
         timeout=60,
         check=False,
     )
-    assert "ML114 lab default: its daemon gave no sign of life: RuntimeError: this aiohttp is broken" in done.stderr
+    assert "ML114 lab default: its daemon ended at once: RuntimeError: this aiohttp is broken" in done.stderr
 
 
 def test_the_name_of_a_dead_daemon_in_the_hands_of_another_process(meshlab: Meshlab, folder: Path) -> None:

@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -82,7 +82,7 @@ class EmbeddedCluster:
         async with self.state.changing():
             running = self.state.daemon()
             if running:
-                await asyncio.to_thread(_end, running[1])
+                await asyncio.to_thread(_end, running[1].pid)
             # A daemon that was killed before could not end its pods.
             await asyncio.to_thread(end_leftovers, self.state.pods)
 
@@ -96,17 +96,30 @@ class EmbeddedCluster:
         # It forks the daemon and ends, so the daemon is nobody's child and leaves no zombie behind.
         await asyncio.to_thread(launcher.wait)
         async with _lines(reading) as lines:
-            pid, answer = await lines.readline(), b""
-            if pid:
-                with _ended_on_failure(int(pid)):
-                    answer = await asyncio.wait_for(lines.readline(), _START_SECONDS)
+            pid = await lines.readline()
+            answer = await self._answer(lines, int(pid)) if pid else b""
         if not answer:
-            last_words = self.state.last_words() or "it left no word"
-            what = f"its daemon gave no sign of life: {last_words}"
-            raise ClusterError("ML114", what, about=f"lab {self.name}", hint=f"look at the end of {self.state.log}")
+            raise self._did_not_start("its daemon ended at once")
         refusal = json.loads(answer)
         if refusal:
             raise ClusterError(**refusal)
+
+    async def _answer(self, lines: asyncio.StreamReader, pid: int) -> bytes:
+        """What the daemon says when it is ready. Whoever stops waiting for it leaves none half started."""
+        try:
+            return await asyncio.wait_for(lines.readline(), _START_SECONDS)
+        except TimeoutError:
+            failure = self._did_not_start(f"its daemon was not ready after {_START_SECONDS} s")
+            await asyncio.to_thread(_end, pid)
+            raise failure from None
+        except asyncio.CancelledError:
+            _end(pid)
+            raise
+
+    def _did_not_start(self, what: str) -> ClusterError:
+        last_words = self.state.last_words() or "it left no word"
+        hint = f"look at the end of {self.state.log}"
+        return ClusterError("ML114", f"{what}: {last_words}", about=f"lab {self.name}", hint=hint)
 
     def _launch(self) -> tuple[int, subprocess.Popen[bytes]]:
         """The daemon's launcher, and the end of the pipe on which the daemon will say one line."""
@@ -139,20 +152,9 @@ async def _lines(descriptor: int) -> AsyncIterator[asyncio.StreamReader]:
         transport.close()
 
 
-@contextmanager
-def _ended_on_failure(pid: int) -> Iterator[None]:
-    """Whoever stops waiting for a daemon to be ready, by Ctrl-C or out of patience, leaves none half started."""
+def _end(pid: int) -> None:
     try:
-        yield
-    except TimeoutError:
-        _end(psutil.Process(pid))
-    except BaseException:
-        _end(psutil.Process(pid))
-        raise
-
-
-def _end(process: psutil.Process) -> None:
-    try:
+        process = psutil.Process(pid)
         process.send_signal(signal.SIGTERM)
         process.wait(_STOP_SECONDS)
     except psutil.NoSuchProcess:
