@@ -155,7 +155,7 @@ class Mesh:
         self.permissive = True
         self.services: dict[str, list[str]] = {}
         self.protocol = Protocol.HTTP
-        self.port = 0
+        self.port = names.XDS_PORT
         self.host = f"127.{random.randint(130, 250)}.{random.randint(1, 250)}"
         self._next = 2
         self._stack = AsyncExitStack()
@@ -184,7 +184,9 @@ class Mesh:
             (f"{p.workload.namespace}/{p.workload.name}" for p in self.pods.values() if p.address == address), ""
         )
 
-    async def pod(self, name: str, account: str = "", *, meshed: bool = True, app: bool = True) -> Pod:
+    async def pod(
+        self, name: str, account: str = "", *, meshed: bool = True, app: bool = True, envoy: bool = True
+    ) -> Pod:
         """A pod `name` in the namespace of the same name as its account, running."""
         account = account or name
         identity = Identity(account, account)
@@ -197,7 +199,7 @@ class Mesh:
             self._stack.callback(pod.server.close)
         if identity not in self.svids:
             self.svids[identity] = await new_svid(self.ca, identity)
-        if meshed:
+        if meshed and envoy:
             await self._envoy(pod)
         return pod
 

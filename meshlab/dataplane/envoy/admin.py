@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,18 +34,13 @@ class Admin:
 
     def _call(self, method: str, path: str) -> str:
         connection = http.client.HTTPConnection("admin")
-        with socket.socket(socket.AF_UNIX) as raw:
-            raw.settimeout(_TIMEOUT)
-            raw.connect(_short(self.folder / ADMIN_SOCKET))
-            connection.sock = raw
-            connection.request(method, path)
-            return connection.getresponse().read().decode()
-
-
-def _short(path: Path) -> str:
-    """A socket's path may have 107 letters; from the working directory it is often shorter."""
-    try:
-        relative = str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-    return relative
+        folder = os.open(self.folder, os.O_PATH)
+        try:
+            with socket.socket(socket.AF_UNIX) as raw:
+                raw.settimeout(_TIMEOUT)
+                raw.connect(f"/proc/self/fd/{folder}/{ADMIN_SOCKET}")  # its own path may be too long for a socket
+                connection.sock = raw
+                connection.request(method, path)
+                return connection.getresponse().read().decode()
+        finally:
+            os.close(folder)
