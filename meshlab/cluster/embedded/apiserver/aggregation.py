@@ -189,7 +189,8 @@ def prepare(service: dict[str, Any]) -> list[status.Cause]:
         causes.append(status.invalid_value("metadata.name", name, detail))
     for field, most in (("groupPriorityMinimum", 20000), ("versionPriority", 1000)):
         if not 0 < (spec.get(field) or 0) <= most:
-            causes.append(status.invalid_value(f"spec.{field}", spec.get(field, 0), f"must be between 1 and {most}"))
+            detail = f"must be positive and less than {most}"
+            causes.append(status.invalid_value(f"spec.{field}", spec.get(field, 0), detail))
     if spec.get("service"):
         spec["service"].setdefault("port", 443)
         missing = [field for field in ("namespace", "name") if not spec["service"].get(field)]

@@ -36,6 +36,9 @@ def resolve(store: Store, namespace: str, name: str, port: int | str) -> Endpoin
     service = store.get("services", (namespace, name))
     if service is None:
         raise NoEndpointError(f'service "{name}" not found')
+    spec = service.obj.get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        return Endpoint(spec["externalName"], int(port), f"{name}.{namespace}.svc")
     wanted = _port(service.obj, port)
     if wanted is None:
         raise NoEndpointError(f'no service port {port} found for service "{name}"')

@@ -21,6 +21,7 @@ from meshlab.cluster.embedded.apiserver import (
     reviews,
     schema,
     status,
+    webhook_config,
 )
 from meshlab.cluster.embedded.apiserver.aggregation import Aggregator
 from meshlab.cluster.embedded.apiserver.authentication import authenticate, impersonated
@@ -179,6 +180,8 @@ class Surface:
             return crd.prepare(obj, old, self._lookup(crd.COLLECTION))
         if resource.storage == aggregation.COLLECTION:
             return aggregation.prepare(obj)
+        if resource.storage in webhook_config.COLLECTIONS:
+            return webhook_config.prepare(obj)
         return []
 
     async def mutate(self, attributes: Attributes) -> dict[str, Any] | None:
