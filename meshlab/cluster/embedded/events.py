@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
+import time
 from collections import OrderedDict
 from http import HTTPStatus
 from typing import Any
@@ -67,7 +67,7 @@ class Recorder:
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                "name": f"{metadata['name']}.{uuid.uuid4().hex[:16]}",
+                "name": f"{metadata['name']}.{time.time_ns():x}",
                 "namespace": metadata.get("namespace") or _COMPONENT_NAMESPACE,
             },
             "involvedObject": involved,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +20,7 @@ from meshlab.cluster.embedded.node.network import Network
 from meshlab.cluster.embedded.node.place import Host
 from meshlab.cluster.embedded.node.pod import PodWorker
 from meshlab.cluster.embedded.node.registration import Registration
+from meshlab.cluster.embedded.node.services import Services
 from meshlab.cluster.embedded.node.sources import Sources
 from meshlab.errors import ClusterError
 from meshlab.kube import Change, Kube, Object
@@ -40,7 +42,7 @@ class Node:
         self._kube = kube
         self._folder = state_dir / "pods"
         self._image = image
-        self._network: Network = _NETWORKS[network](octet)
+        self._make_network = partial(_NETWORKS[network], octet)
         self._workers: dict[str, PodWorker] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._ready = asyncio.Event()
@@ -51,9 +53,6 @@ class Node:
         self._stopping = False
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         await asyncio.to_thread(cleanup.end_leftovers, self._folder)
-        known = await self._kube.list(POD, fields=f"spec.nodeName={self.name}")
-        await asyncio.to_thread(cleanup.forget_pods, self._folder, {pod["metadata"]["uid"] for pod in known})
-        await self._network.start(known)
         connector = aiohttp.TCPConnector(force_close=True, limit=0)
         async with aiohttp.ClientSession(connector=connector, headers={"User-Agent": "kube-probe"}) as http:
             try:
@@ -61,19 +60,22 @@ class Node:
             finally:
                 self._ready.clear()
                 await self.stop()
-                await self._network.stop()
 
     async def _serve(self, http: aiohttp.ClientSession) -> None:
-        informers = Informers(self._kube)
+        mine = f"spec.nodeName={self.name}"
+        known = await self._kube.list(POD, fields=mine)
+        await asyncio.to_thread(cleanup.forget_pods, self._folder, {pod["metadata"]["uid"] for pod in known})
+        informers, pods = Informers(self._kube), Informer(self._kube, POD, fields=mine)
+        network: Network = self._make_network(Services(informers), known)
         sources, events = Sources(self._kube, informers), Recorder(self._kube, "kubelet", self.name)
-        host = Host(self._kube, self._folder, Images(self._image), sources, self._network, events, http)
-        pods = Informer(self._kube, POD, fields=f"spec.nodeName={self.name}")
-        registration = Registration(self._kube, self.name, self._image, self._network)
+        host = Host(self._kube, self._folder, Images(self._image), sources, network, events, http)
+        registration = Registration(self._kube, self.name, self._image, network)
         for kind in (CONFIG_MAP, SECRET):
             informers.of(kind).listen(self._source_changed)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(informers.run())
             await informers.synced()
+            tasks.create_task(network.run())
             pods.listen(lambda change: self._pod_changed(host, change))
             tasks.create_task(pods.run())
             tasks.create_task(registration.run())

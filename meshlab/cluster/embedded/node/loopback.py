@@ -11,9 +11,14 @@ from ipaddress import IPv4Address
 from itertools import chain
 from pathlib import Path
 
+from meshlab.cluster.embedded.node.forward_proxy import ForwardProxy
 from meshlab.cluster.embedded.node.network import Attachment
+from meshlab.cluster.embedded.node.service_proxy import ServiceProxy
+from meshlab.cluster.embedded.node.services import Services
 from meshlab.errors import ClusterError
 from meshlab.kube import Object
+
+_NO_PROXY = "localhost,127.0.0.1"
 
 
 class LoopbackNetwork:
@@ -21,19 +26,26 @@ class LoopbackNetwork:
 
     name = "loopback"
 
-    def __init__(self, octet: int) -> None:
+    def __init__(self, octet: int, services: Services, pods: list[Object]) -> None:
+        """`pods` are those the cluster knows on this node: their addresses stay theirs."""
         self.node_address = f"127.{octet}.0.1"
         self._first, self._last = IPv4Address(f"127.{octet}.0.2"), IPv4Address(f"127.{octet}.127.254")
         self._next = self._first
         self._taken: dict[str, str] = {}
-
-    async def start(self, pods: list[Object]) -> None:
-        """Remember the addresses that pods have."""
+        self._service_proxy = ServiceProxy(services)
+        self._forward_proxy = ForwardProxy(services, self.node_address)
         for pod in pods:
             if address := (pod.get("status") or {}).get("podIP"):
                 self._taken[address] = pod["metadata"]["uid"]
-                if self._first <= IPv4Address(address) <= self._last:
+                if self._first <= IPv4Address(address) < self._last:
                     self._next = max(self._next, IPv4Address(address) + 1)
+
+    async def run(self) -> None:
+        """Relay what is sent to Services until cancelled."""
+        try:
+            await self._service_proxy.run()
+        finally:
+            self._forward_proxy.close()
 
     async def attach(self, pod: Object, folder: Path) -> Attachment:
         """Give a pod its address, the one in its status if it has one."""
@@ -42,15 +54,14 @@ class LoopbackNetwork:
         if not address or self._taken.get(address, uid) != uid:
             address = next((taken for taken, owner in self._taken.items() if owner == uid), None) or self._free()
         self._taken[address] = uid
-        return Attachment(address, {"BIND_ADDRESS": address}, tuple(_not_enforced(pod)))
+        proxy = await self._forward_proxy.url(pod["metadata"]["namespace"])
+        variables = {"BIND_ADDRESS": address, "http_proxy": proxy, "no_proxy": _NO_PROXY}
+        return Attachment(address, variables, tuple(_not_enforced(pod)))
 
     async def detach(self, pod: Object) -> None:
         """Take a pod's address back."""
         uid = pod["metadata"]["uid"]
         self._taken = {address: owner for address, owner in self._taken.items() if owner != uid}
-
-    async def stop(self) -> None:
-        """Nothing is held but numbers."""
 
     def _free(self) -> str:
         first, last, start = int(self._first), int(self._last), int(self._next)
@@ -64,9 +75,9 @@ class LoopbackNetwork:
 
 def _not_enforced(pod: Object) -> Iterator[str]:
     spec = pod["spec"]
-    for name in ("hostNetwork", "hostPID", "hostIPC", "hostAliases", "dnsConfig"):
+    for name in ("hostNetwork", "hostAliases", "dnsConfig"):
         if spec.get(name):
             yield name
     for container in spec["containers"]:
         if any(port.get("hostPort") for port in container.get("ports") or []):
-            yield f"hostPort of container {container['name']}"
+            yield f"containers[{container['name']}].ports.hostPort"

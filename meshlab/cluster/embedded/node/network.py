@@ -29,14 +29,11 @@ class Network(Protocol):
     node_address: str
     """The node's own address: every pod's hostIP."""
 
-    async def start(self, pods: list[Object]) -> None:
-        """Get ready. `pods` are those the cluster knows on this node: their addresses stay theirs."""
+    async def run(self) -> None:
+        """Do what is to be done while pods run, until cancelled; then give everything back."""
 
     async def attach(self, pod: Object, folder: Path) -> Attachment:
         """Give a pod its address, the one in its status if it has one. `folder` is the pod's own."""
 
     async def detach(self, pod: Object) -> None:
         """Take the address back. Safe to repeat."""
-
-    async def stop(self) -> None:
-        """Give everything back."""

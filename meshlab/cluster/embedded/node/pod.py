@@ -12,6 +12,7 @@ from typing import Any
 from meshlab.cluster.embedded.clock import now
 from meshlab.cluster.embedded.node import marks, status
 from meshlab.cluster.embedded.node.container import Container
+from meshlab.cluster.embedded.node.limits import not_enforced
 from meshlab.cluster.embedded.node.network import Attachment
 from meshlab.cluster.embedded.node.place import Host, Place
 from meshlab.cluster.embedded.node.sources import MissingSourceError
@@ -134,7 +135,7 @@ class PodWorker:
                 self._cannot_mount("ContainerCreating", f"MountVolume.SetUp failed: {error.what}")
             await asyncio.sleep(_SETUP_RETRY_SECONDS[min(tries, len(_SETUP_RETRY_SECONDS) - 1)])
             tries += 1
-        if ignored := self._place.attachment.not_enforced:
+        if ignored := [*not_enforced(self.pod), *self._place.attachment.not_enforced]:
             message = f"This node runs pods as ordinary processes and does not enforce: {', '.join(ignored)}"
             host.events.record(self.pod, "NotEnforced", message)
         self._place.changed()
