@@ -12,11 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from meshlab.errors import ClusterError, DataPlaneError, IdentityError, LabError, MeshlabError, PolicyError
+from meshlab.version import __version__
 
 if TYPE_CHECKING:
     from meshlab.lab.lab import Lab, up
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ClusterError",

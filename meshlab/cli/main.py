@@ -13,9 +13,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from meshlab import __version__
 from meshlab.cli import check, down, errors, kubeconfig, status, up
 from meshlab.errors import MeshlabError
+from meshlab.version import __version__
 
 _VERBS = (up, status, kubeconfig, down, check, errors)
 _EPILOG = """\

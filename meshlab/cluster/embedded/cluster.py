@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from meshlab import __version__
+from meshlab.version import __version__
 from meshlab.cluster.embedded.apiserver.pki import Pki
 from meshlab.cluster.embedded.node.cleanup import end_leftovers
 from meshlab.cluster.embedded.state import State, write_private, writing
