@@ -153,6 +153,7 @@ class Mesh:
         self.permissions: tuple[Permission, ...] = ()
         self.splits: tuple[Split, ...] = ()
         self.permissive = True
+        self.egress = False
         self.services: dict[str, list[str]] = {}
         self.protocol = Protocol.HTTP
         self.port = names.XDS_PORT
@@ -260,6 +261,7 @@ class Mesh:
             permissions=self.permissions,
             splits=self.splits,
             permissive=self.permissive,
+            egress=self.egress,
         )
 
     def set_snapshots(self, world: World, bundle: bytes, nodes: Iterable[str] | None = None) -> dict[str, int]:

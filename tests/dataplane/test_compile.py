@@ -125,7 +125,7 @@ async def test_explicit_calls_are_told_apart_by_host_and_port(credentials):
     domains = {host.name: set(host.domains) for host in routes.virtual_hosts}
     assert {"bookstore.bookstore", "bookstore.bookstore:80", "10.96.0.10:80"} <= domains["bookstore/bookstore|80"]
     assert "direct.bookstore.svc.cluster.local:14001" in domains["bookstore/direct|14001"]
-    assert domains["nowhere"] == {"*"}
+    assert domains["elsewhere"] == {"*"}
 
 
 async def test_where_nothing_redirects_a_meshed_endpoint_is_dialled_at_its_proxy(credentials):

@@ -54,6 +54,15 @@ async def test_a_split_with_matches_leaves_other_requests_to_the_root(bookshop: 
     assert len(await versions(bookshop, 20)) == 2
 
 
+async def test_a_call_leaves_the_mesh_only_where_egress_is_on(bookshop: Mesh):
+    outside = await bookshop.pod("outside", meshed=False)
+    url = f"http://{outside.address}:{outside.port}/"
+    for egress, expected in ((False, 502), (True, 200), (False, 502)):
+        bookshop.egress = egress
+        await bookshop.push()
+        assert (await call(bookshop.pods["bookbuyer"].address, url)).status == expected
+
+
 async def test_a_name_no_service_has_is_answered_with_an_explanation(bookshop: Mesh):
     answer = await call(bookshop.pods["bookbuyer"].address, "http://bookshop.bookstore:14001/")
     assert answer.status == 502

@@ -68,17 +68,6 @@ def local(identity: Identity, port: int, protocol: Protocol, address: str) -> Re
     return Resource.of(name, message)
 
 
-def egress() -> Resource:
-    """Whatever the connection was meant for before it was redirected."""
-    message = Cluster(
-        name=names.EGRESS_CLUSTER,
-        type=Cluster.ORIGINAL_DST,
-        lb_policy=Cluster.CLUSTER_PROVIDED,
-        connect_timeout=_CONNECT_TIMEOUT,
-    )
-    return Resource.of(names.EGRESS_CLUSTER, message)
-
-
 def _no_limits() -> CircuitBreakers:
     """Envoy's own limits (three retries at a time, 1,024 requests) are low enough to be met by accident."""
     most = UInt32Value(value=2**32 - 1)

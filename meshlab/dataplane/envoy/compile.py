@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from meshlab.dataplane.base import Credentials
-from meshlab.dataplane.envoy import clusters, endpoints, listeners, names, routes, secrets
+from meshlab.dataplane.envoy import clusters, egress, endpoints, listeners, names, routes, secrets
 from meshlab.mesh.view import ProxyView
 from meshlab.xds import Resource, Snapshot
 
@@ -17,7 +17,8 @@ _shared = lru_cache(maxsize=16384)
 _upstream_cluster = _shared(clusters.upstream)
 _upstream_endpoints = _shared(endpoints.upstream)
 _local_cluster = _shared(clusters.local)
-_egress_cluster = _shared(clusters.egress)
+_passthrough = _shared(egress.passthrough)
+_forward = _shared(egress.forward)
 _inbound_listener = _shared(listeners.inbound)
 _outbound_explicit = _shared(listeners.outbound_explicit)
 _outbound_redirected = _shared(listeners.outbound_redirected)
@@ -73,13 +74,15 @@ def _inbound(view: ProxyView) -> Iterator[Resource]:
 
 def _outbound(view: ProxyView) -> Iterator[Resource]:
     if view.workload.explicit_proxy:
-        yield _outbound_explicit(view.workload.address)
-        yield _explicit_routes(view.outbound)
+        yield _outbound_explicit(view.workload.address, egress=view.egress)
+        yield _explicit_routes(view.outbound, egress=view.egress)
+        if view.egress:
+            yield _forward()
         return
     if listener := _outbound_redirected(view.outbound, egress=view.egress):
         yield listener
     if view.egress:
-        yield _egress_cluster()
+        yield _passthrough()
     for service in view.outbound:
         if service.protocol.is_http:
             yield _outbound_routes(service)

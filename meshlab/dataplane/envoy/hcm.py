@@ -17,6 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from meshlab.dataplane.envoy.access_log import http_log
+from meshlab.dataplane.envoy.egress import lookup_filter
 from meshlab.dataplane.envoy.rbac import deny_all
 from meshlab.dataplane.envoy.routes import RBAC_FILTER, unreached_header
 from meshlab.dataplane.envoy.secrets import ADS, pack
@@ -27,13 +28,15 @@ _NEVER = Duration()
 _ROUTER = HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router()))
 
 
-def outbound(routes: str) -> Filter:
-    """What the app sends. Absolute URLs are what an app writes that knows of its proxy."""
+def outbound(routes: str, *, forward: bool = False) -> Filter:
+    """What the app sends. Absolute URLs are what an app writes that knows of its proxy; `forward` lets it
+    name hosts outside the mesh.
+    """
     manager = HttpConnectionManager(
         stat_prefix="outbound",
         rds=Rds(route_config_name=routes, config_source=ADS),
         http_protocol_options=Http1ProtocolOptions(allow_absolute_url=BoolValue(value=True)),
-        http_filters=[_ROUTER],
+        http_filters=[lookup_filter(), _ROUTER] if forward else [_ROUTER],
         access_log=[http_log(Side.CLIENT)],
         stream_idle_timeout=_NEVER,
         server_header_transformation=HttpConnectionManager.PASS_THROUGH,

@@ -75,12 +75,13 @@ def inbound(
     return Resource.of(names.INBOUND_LISTENER, listener, needs=tuple(needs))
 
 
-def outbound_explicit(address: str) -> Resource:
+def outbound_explicit(address: str, *, egress: bool) -> Resource:
     """What the app sends to its explicit proxy; the routes tell Services apart by name."""
+    traffic = hcm.outbound(names.EXPLICIT_ROUTES, forward=egress)
     listener = Listener(
         name=names.OUTBOUND_LISTENER,
         address=socket_address(address, names.OUTBOUND_PORT),
-        filter_chains=[FilterChain(name="explicit", filters=[hcm.outbound(names.EXPLICIT_ROUTES)])],
+        filter_chains=[FilterChain(name="explicit", filters=[traffic])],
     )
     return Resource.of(names.OUTBOUND_LISTENER, listener, needs=((names.ROUTES, names.EXPLICIT_ROUTES),))
 

@@ -40,6 +40,14 @@ UNREACHED = "x-meshlab-unreached"
 _EVERYTHING = RouteMatch(prefix="/")
 _NO_TIMEOUT = Duration()
 _HTTP_PORT = 80
+_OUTSIDE = Route(match=_EVERYTHING, route=RouteAction(cluster=names.EGRESS_CLUSTER, timeout=_NO_TIMEOUT))
+_NOWHERE = Route(
+    match=_EVERYTHING,
+    direct_response=DirectResponseAction(
+        status=502,
+        body=DataSource(inline_string="meshlab: no Service of the mesh has this name and port, and egress is off\n"),
+    ),
+)
 
 
 def outbound(service: OutboundService) -> Resource:
@@ -49,7 +57,7 @@ def outbound(service: OutboundService) -> Resource:
     return Resource.of(name, message, needs=_clusters_of([service]))
 
 
-def outbound_explicit(services: Iterable[OutboundService]) -> Resource:
+def outbound_explicit(services: Iterable[OutboundService], *, egress: bool) -> Resource:
     """The routes of a proxy that its app calls by name: Services are told apart by host and port."""
     called = [service for service in services if service.protocol.is_http]
     hosts, taken = [], set[str]()
@@ -58,8 +66,13 @@ def outbound_explicit(services: Iterable[OutboundService]) -> Resource:
         taken.update(domains)
         if domains:
             hosts.append(_virtual_host(service, domains))
-    message = RouteConfiguration(name=names.EXPLICIT_ROUTES, virtual_hosts=[*hosts, _nowhere()])
-    return Resource.of(names.EXPLICIT_ROUTES, message, needs=_clusters_of(called))
+    elsewhere = (
+        Route(match=_EVERYTHING, route=_OUTSIDE) if egress else Route(match=_EVERYTHING, direct_response=_NOWHERE)
+    )
+    hosts.append(VirtualHost(name="elsewhere", domains=["*"], routes=[elsewhere]))
+    message = RouteConfiguration(name=names.EXPLICIT_ROUTES, virtual_hosts=hosts)
+    outside = ((names.CLUSTER, names.EGRESS_CLUSTER),) if egress else ()
+    return Resource.of(names.EXPLICIT_ROUTES, message, needs=(*_clusters_of(called), *outside))
 
 
 def inbound(identity: Identity, port: int, permissions: tuple[Permission, ...] | None, trust_domain: str) -> Resource:
@@ -112,12 +125,6 @@ def _domains(service: OutboundService) -> list[str]:
     hosts = (*service.hosts, *service.cluster_ips)
     bare = list(hosts) if port == _HTTP_PORT else []
     return bare + [f"{host}:{port}" for host in hosts]
-
-
-def _nowhere() -> VirtualHost:
-    body = DataSource(inline_string="meshlab: no Service of the mesh has this name and port\n")
-    answer = Route(match=_EVERYTHING, direct_response=DirectResponseAction(status=502, body=body))
-    return VirtualHost(name="nowhere", domains=["*"], routes=[answer])
 
 
 def _clusters_of(services: Iterable[OutboundService]) -> tuple[tuple[str, str], ...]:
