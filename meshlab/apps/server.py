@@ -39,8 +39,7 @@ def serve(name: str, counters: Callable[[], Mapping[str, object]], routes: Mappi
     }
     # An app on a network without namespaces owns its pod's address only; elsewhere every interface is the pod's.
     address = os.environ.get("BIND_ADDRESS", "0.0.0.0")  # noqa: S104
-    server = ThreadingHTTPServer((address, PORT), _handler({**common, **routes}))
-    server.daemon_threads = True
+    server = _Server((address, PORT), _handler({**common, **routes}))
 
     def stop(_signal: int, _frame: object) -> None:
         # shutdown() waits for the loop that this very thread runs, so another has to call it.
@@ -57,6 +56,15 @@ def serve(name: str, counters: Callable[[], Mapping[str, object]], routes: Mappi
 def log(line: str) -> None:
     """One line on standard output, at once."""
     print(line, flush=True)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that hangs up is its own affair; anything else is told with its trace."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def _handler(routes: Mapping[str, Handler]) -> type[BaseHTTPRequestHandler]:

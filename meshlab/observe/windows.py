@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from meshlab.mesh.exchange import Exchange, Side
 from meshlab.observe.entries import Edge, Report, failed
 from meshlab.observe.latency import Histogram, bucket, percentile
 
@@ -43,6 +44,8 @@ class Figures:
         exchange = report.exchange
         if exchange.allowed_by and len(self.allowed_by) < _MAX_WORDS:
             self.allowed_by.add(exchange.allowed_by)
+        if failed(exchange):
+            self._note_reason(exchange)
         if not report.counts:
             return
         self.requests += 1
@@ -53,11 +56,15 @@ class Figures:
         self.bytes_received += exchange.bytes_sent
         self.statuses[exchange.status] += 1
         self.latency[bucket(exchange.duration_ms)] += 1
-        if failed(exchange):
-            self.failures += 1
-            reason = exchange.details or ",".join(exchange.flags) or f"status {exchange.status}"
-            if reason in self.reasons or len(self.reasons) < _MAX_WORDS:
-                self.reasons[reason] += 1
+        self.failures += failed(exchange)
+
+    def _note_reason(self, exchange: Exchange) -> None:
+        """Why, in the words of the proxy that knows: the caller's says nothing of what the server's answered."""
+        reason = exchange.details or ",".join(exchange.flags)
+        if not reason and exchange.side is Side.SERVER:
+            reason = f"the app answered {exchange.status}"
+        if reason and (reason in self.reasons or len(self.reasons) < _MAX_WORDS):
+            self.reasons[reason] += 1
 
     def add(self, other: Figures) -> None:
         """Add what another stretch counted."""

@@ -103,8 +103,8 @@ def test_an_edge_names_workloads_version_leaf_and_root(seen: Windows) -> None:
     assert (row["bytes_sent"], row["bytes_received"]) == (10, 200)
 
 
-def test_a_refusal_is_a_failure_with_its_reason(seen: Windows) -> None:
-    note(seen, ASKED, replace(ASKED, status=403, details="rbac_access_denied"))
+def test_a_refusal_is_a_failure_with_the_reason_that_the_servers_proxy_gives(seen: Windows) -> None:
+    note(seen, ASKED, replace(ASKED, status=403), replace(SERVED, status=403, details="rbac_access_denied"))
     (row,) = rows(seen.last(10))
     assert (row["requests"], row["failures"]) == (2, 1)
     assert row["statuses"] == {"200": 1, "403": 1}

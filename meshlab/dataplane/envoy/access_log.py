@@ -46,6 +46,8 @@ _TAGS = {
     "peer_serial": "%DOWNSTREAM_PEER_SERIAL%",
 }
 """What an entry has no field for."""
+_VIA_UPSTREAM = "via_upstream"
+"""The details of an answer that is not this proxy's own: they say nothing about why."""
 _SIDE = "side"
 _RBAC = "envoy.filters.http.rbac"
 _POLICY = "enforced_effective_policy_id"
@@ -129,7 +131,7 @@ def _http(entry: HTTPAccessLogEntry) -> dict[str, Any]:
         "status": response.response_code.value,
         "bytes_sent": response.response_body_bytes,
         "bytes_received": request.request_body_bytes,
-        "details": response.response_code_details,
+        "details": response.response_code_details.removeprefix(_VIA_UPSTREAM),
         "request_id": request.request_id,
     }
 
