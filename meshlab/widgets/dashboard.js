@@ -1,8 +1,8 @@
 // Four panels of lines, drawn by plotly, twice a second. Colours are told apart by their dashes too.
 
 const KEPT = 240;
-const SECONDS = 120;
-const HEIGHT = 150;
+const CONFIG = { displayModeBar: false, doubleClick: false };
+const TIMES = { range: [-120, 0], tickvals: [-90, -60, -30, 0], ticktext: ["−90 s", "−1 min", "−30 s", "now"] };
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px 2px 1px 2px", "2px 4px"];
 const STROKES = ["", "6 4", "2 3", "6 3 2 3", "10 4", "10 3 2 3", "5 2 1 2", "2 4"];
 const COLOURS = {
@@ -63,23 +63,30 @@ async function render(model, el, feed) {
   const success = h("span", { class: "lm-figure" });
   const state = h("span", { class: "lm-soft" });
   const voice = quietVoice(15000);
-  let paused = false;
   const pause = h("button", { type: "button", "aria-pressed": "false", onclick: togglePause }, "Pause");
   figures.append(h("h3", {}, "Traffic, last two minutes"), mode, rate, success, state, pause);
   const panels = PANELS.map(makePanel);
-  const root = h("section", { class: "lm lm-dashboard", "aria-label": "Live traffic" },
-    figures, h("div", { class: "lm-panels" }, ...panels.map((panel) => panel.element)), voice.element);
+  // One figure for all panels costs half of what four would; it lies over them and takes its axes' places from them.
+  const plot = h("div", { class: "lm-plots", "aria-hidden": "true" });
+  const area = h("div", { class: "lm-panels" }, ...panels.map((panel) => panel.element), plot);
+  const root = h("section", { class: "lm lm-dashboard", "aria-label": "Live traffic" }, figures, area, voice.element);
   el.replaceChildren(root);
 
-  const Plotly = await loadPlotly(model);
+  let paused = false;
   let inSight = true;
-  const sight = new IntersectionObserver(([entry]) => { inSight = entry.isIntersecting; if (inSight) draw(); });
+  let Plotly = null;
+  const sight = new IntersectionObserver(([entry]) => {
+    inSight = entry.isIntersecting;
+    draw();
+  });
+  const sizes = new ResizeObserver(draw);
+  const theme = new MutationObserver(draw);
   sight.observe(root);
-  const theme = new MutationObserver(() => draw());
+  sizes.observe(area);
   theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
-  const sizes = new ResizeObserver(() => draw());
-  sizes.observe(root);
   feed.views.add(draw);
+  draw();
+  Plotly = await loadPlotly(model);
   draw();
   root.dataset.firstPaint = Math.round(performance.now() - began);
 
@@ -96,7 +103,11 @@ async function render(model, el, feed) {
     if (!newest || paused || !inSight || document.hidden) return;
     const dark = document.body.dataset.jpThemeLight === "false";
     showFigures(newest);
-    for (const panel of panels) drawPanel(Plotly, panel, feed.points, newest, dark);
+    for (const panel of panels) {
+      nameLines(panel, feed.points, newest);
+      showLegend(panel, newest, colours(dark));
+    }
+    if (Plotly) Plotly.react(plot, traces(panels, feed.points, dark), layout(panels, area, dark), CONFIG);
   }
 
   function showFigures(newest) {
@@ -109,84 +120,107 @@ async function render(model, el, feed) {
   }
 
   return () => {
+    feed.views.delete(draw);
     voice.stop();
     sight.disconnect();
     sizes.disconnect();
     theme.disconnect();
-    feed.views.delete(draw);
-    for (const panel of panels) Plotly.purge(panel.plot);
+    Plotly.purge(plot);
   };
 }
 
-function makePanel(panel) {
-  const plot = h("div", { class: "lm-plot", role: "img", "aria-label": `${panel.title}, ${panel.unit}` });
+function makePanel({ key, title, unit, digits, top }, index) {
+  const place = h("div", { class: "lm-plot", role: "img", "aria-label": `${title}, ${unit}` });
   const legend = h("ul", { class: "lm-legend" });
-  const title = h("h4", {}, panel.title, " ", h("span", { class: "lm-soft" }, panel.unit));
-  // `names` only grows: a line keeps its colour while others come and go.
-  return { ...panel, plot, legend, names: [], entries: new Map(), highest: 0, element: h("div", { class: "lm-panel" }, title, plot, legend) };
+  const heading = h("h4", {}, title, " ", h("span", { class: "lm-soft" }, unit));
+  const element = h("div", { class: "lm-panel" }, heading, place, legend);
+  return { key, unit, digits, top, axis: index ? index + 1 : "", place, legend, element, names: [], entries: new Map(), highest: 0 };
 }
 
-function drawPanel(Plotly, panel, points, newest, dark) {
+/** A line keeps its place, and so its colour, while others come and go. */
+function nameLines(panel, points, newest) {
   for (const point of panel.names.length ? [newest] : points) {
     for (const name of Object.keys(point[panel.key])) if (!panel.names.includes(name)) panel.names.push(name);
   }
   panel.names = panel.names.filter((name) => points.some((point) => name in point[panel.key]));
-  const colours = COLOURS[dark ? "dark" : "light"];
-  const x = points.map((point) => point.t - newest.t);
-  const traces = panel.names.map((name, index) => ({
-    type: "scatter", mode: "lines", name, x,
-    y: points.map((point) => point[panel.key][name] ?? (panel.key === "latency" || panel.key === "success" ? null : 0)),
-    line: { color: colours[index % 8], dash: DASHES[index % 8], width: 2 },
-    hovertemplate: `%{y:.${panel.digits}f} ${panel.unit}`,
-  }));
-  showLegend(panel, newest, colours);
-  Plotly.react(panel.plot, traces, layout(panel, traces, dark), { displayModeBar: false, doubleClick: false });
 }
 
-function layout(panel, traces, dark) {
+const colours = (dark) => COLOURS[dark ? "dark" : "light"];
+
+function traces(panels, all, dark) {
+  const now = all.at(-1).t;
+  // A point a second is enough for figures of ten seconds; always the same ones, or the lines would shimmer.
+  const points = all.filter(({ t }) => t === now || Math.round(2 * t) % 2 === 0);
+  const x = points.map((point) => point.t - now);
+  return panels.flatMap((panel) => {
+    // Nobody asked: the rate is zero, but there is no success and no latency.
+    const nothing = panel.unit === "requests/s" ? 0 : null;
+    const lines = panel.names.map((name, index) => ({
+      type: "scatter", mode: "lines", name, x, xaxis: `x${panel.axis}`, yaxis: `y${panel.axis}`,
+      y: points.map((point) => point[panel.key][name] ?? nothing),
+      line: { color: colours(dark)[index % COLOURS.light.length], dash: DASHES[index % DASHES.length], width: 2 },
+      hovertemplate: `%{y:.${panel.digits}f} ${panel.unit}`,
+    }));
+    panel.highest = panel.top ?? highest(panel.highest, lines);
+    return lines;
+  });
+}
+
+function layout(panels, area, dark) {
   const ink = dark ? "#bdbdbd" : "#616161";
-  const line = dark ? "#424242" : "#e0e0e0";
-  const axis = { fixedrange: true, gridcolor: line, zeroline: false, color: ink, automargin: false, tickfont: { size: 11 } };
-  return {
-    width: panel.plot.clientWidth, height: HEIGHT, showlegend: false,
-    margin: { l: 38, r: 8, t: 8, b: 22 },
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    hovermode: "x", dragmode: false, font: { color: ink },
-    xaxis: { ...axis, range: [-SECONDS, 0], tickvals: [-120, -90, -60, -30, 0], ticktext: ["−2 min", "−90 s", "−1 min", "−30 s", "now"] },
-    yaxis: { ...axis, range: [0, panel.top ? panel.top * 1.05 : top(panel, traces)], nticks: 5 },
+  const common = {
+    fixedrange: true, gridcolor: dark ? "#424242" : "#e0e0e0", zeroline: false, color: ink,
+    automargin: false, tickfont: { size: 11 },
   };
+  const { clientWidth: width, clientHeight: height } = area;
+  const found = {
+    width, height, showlegend: false, margin: { l: 0, r: 0, t: 0, b: 0 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "x", dragmode: false,
+  };
+  for (const { axis, place, highest: high } of panels) {
+    const left = place.offsetLeft, above = place.offsetTop;
+    found[`xaxis${axis}`] = {
+      ...common, ...TIMES, anchor: `y${axis}`, domain: [(left + 38) / width, (left + place.clientWidth - 16) / width],
+    };
+    found[`yaxis${axis}`] = {
+      ...common, nticks: 5, range: [0, high * 1.04], anchor: `x${axis}`,
+      domain: [1 - (above + place.clientHeight - 22) / height, 1 - (above + 6) / height],
+    };
+  }
+  return found;
 }
 
 /** The upper end of an axis: a round number that changes seldom. */
-function top(panel, traces) {
-  const most = traces.reduce((high, trace) => trace.y.reduce((sofar, value) => Math.max(sofar, value ?? 0), high), 0.5);
-  if (most > panel.highest || most < panel.highest / 2.5) {
-    const step = 10 ** Math.floor(Math.log10(most));
-    panel.highest = [1.2, 1.6, 2, 3, 4, 5, 6, 8, 10, 12].map((factor) => factor * step).find((value) => value >= most * 1.1);
-  }
-  return panel.highest;
+function highest(before, lines) {
+  const most = lines.reduce((high, line) => line.y.reduce((sofar, value) => Math.max(sofar, value ?? 0), high), 0.5);
+  if (most <= before && most >= before / 2.5) return before;
+  const step = 10 ** Math.floor(Math.log10(most));
+  return [1.2, 1.6, 2, 3, 4, 5, 6, 8, 10, 12].map((factor) => factor * step).find((value) => value >= most * 1.1);
 }
 
-function showLegend(panel, newest, colours) {
-  for (const [name, entry] of panel.entries) if (!panel.names.includes(name)) { entry.item.remove(); panel.entries.delete(name); }
+function showLegend(panel, newest, palette) {
+  for (const [name, { item }] of panel.entries) {
+    if (panel.names.includes(name)) continue;
+    item.remove();
+    panel.entries.delete(name);
+  }
   panel.names.forEach((name, index) => {
-    if (!panel.entries.has(name)) {
-      const value = h("b", {});
-      const sample = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-      sample.setAttribute("aria-hidden", "true");
-      const item = h("li", {}, sample, name, value);
-      panel.legend.append(item);
-      panel.entries.set(name, { item, value, sample });
-    }
-    const { value, sample } = panel.entries.get(name);
-    const style = `stroke="${colours[index % 8]}" stroke-dasharray="${STROKES[index % 8]}"`;
-    if (sample.dataset.style !== style) {
-      sample.dataset.style = style;
-      sample.innerHTML = `<line x1="0" y1="5" x2="28" y2="5" stroke-width="2.5" ${style}/>`;
-    }
-    const figure = newest[panel.key][name];
-    value.textContent = figure === undefined || figure === null ? "–" : figure.toFixed(panel.digits);
+    if (!panel.entries.has(name)) panel.entries.set(name, legendEntry(panel.legend, name));
+    const { value, line } = panel.entries.get(name);
+    line.setAttribute("stroke", palette[index % palette.length]);
+    line.setAttribute("stroke-dasharray", STROKES[index % STROKES.length]);
+    value.textContent = newest[panel.key][name]?.toFixed(panel.digits) ?? "–";
   });
+}
+
+function legendEntry(legend, name) {
+  const sample = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  sample.setAttribute("aria-hidden", "true");
+  sample.innerHTML = '<line x1="0" y1="5" x2="28" y2="5" stroke-width="2.5"/>';
+  const value = h("b", {});
+  const item = h("li", {}, sample, name, value);
+  legend.append(item);
+  return { item, value, line: sample.firstChild };
 }
 
 function sentence(newest) {
