@@ -66,10 +66,7 @@ def outbound_explicit(services: Iterable[OutboundService], *, egress: bool) -> R
         taken.update(domains)
         if domains:
             hosts.append(_virtual_host(service, domains))
-    elsewhere = (
-        Route(match=_EVERYTHING, route=_OUTSIDE) if egress else Route(match=_EVERYTHING, direct_response=_NOWHERE)
-    )
-    hosts.append(VirtualHost(name="elsewhere", domains=["*"], routes=[elsewhere]))
+    hosts.append(VirtualHost(name="elsewhere", domains=["*"], routes=[_OUTSIDE if egress else _NOWHERE]))
     message = RouteConfiguration(name=names.EXPLICIT_ROUTES, virtual_hosts=hosts)
     outside = ((names.CLUSTER, names.EGRESS_CLUSTER),) if egress else ()
     return Resource.of(names.EXPLICIT_ROUTES, message, needs=(*_clusters_of(called), *outside))
