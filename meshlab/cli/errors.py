@@ -20,10 +20,10 @@ def run(arguments: argparse.Namespace) -> int:
         for row in codes().values():
             print(f"{row.code}  {row.title}")
         return 0
-    row = codes().get(arguments.code.upper())
-    if row is None:
+    found = codes().get(arguments.code.upper())
+    if found is None:
         raise LabError("ML102", "there is no such code", about=arguments.code, hint="meshlab errors lists all")
-    print(_in_full(row))
+    print(_in_full(found))
     return 0
 
 
