@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 from meshlab.cluster.embedded.apiserver import addresses, status
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.server import ApiServer
 
 Object = dict[str, Any]
+
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 class Admission:
@@ -40,6 +43,8 @@ class Admission:
             raise status.bad_request(f"{subject}: strict decoding error: {', '.join(unknown)}")
         if options.field_validation == "Warn":
             call.warnings += unknown
+        for path in report.unknown if not resource.custom else ():
+            _drop(obj, path)
 
     def require_namespace(self, resource: Resource, obj: Object) -> None:
         """Refuse what is to live in a namespace that isn't there, or is on its way out."""
@@ -98,3 +103,12 @@ class Admission:
         if resource.storage == "pods":
             schedule_class(obj["spec"])
             give_account(self._server.store, resource, obj)
+
+
+def _drop(obj: Object, path: str) -> None:
+    """Remove a field by its path: `spec.containers[0].nmae`."""
+    steps = [int(index) if index else name for name, index in _STEP.findall(path)]
+    parent: Any = obj
+    for step in steps[:-1]:
+        parent = parent[step]
+    del parent[steps[-1]]

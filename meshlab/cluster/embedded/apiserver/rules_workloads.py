@@ -63,7 +63,7 @@ def _template(spec: Object, restarts: tuple[str, ...]) -> Iterator[Cause]:
 def _strategy(strategy: Object) -> Iterator[Cause]:
     kind = strategy.get("type")
     if kind not in ("Recreate", "RollingUpdate"):
-        yield status.unsupported_value("spec.strategy.type", kind, ("Recreate", "RollingUpdate"))
+        yield status.unsupported_value("spec.strategy", strategy, ("Recreate", "RollingUpdate"))
     elif kind == "Recreate" and strategy.get("rollingUpdate") is not None:
         detail = "may not be specified when strategy `type` is 'Recreate'"
         yield status.forbidden_field("spec.strategy.rollingUpdate", detail)
