@@ -14,13 +14,13 @@ from pathlib import Path
 
 import psutil
 
-from meshlab.version import __version__
 from meshlab.cluster.embedded.apiserver.pki import Pki
 from meshlab.cluster.embedded.node.cleanup import end_leftovers
 from meshlab.cluster.embedded.state import State, write_private, writing
 from meshlab.errors import ClusterError
 from meshlab.kube import Kube
 from meshlab.kube.objects import SERVICE
+from meshlab.version import __version__
 
 HOST = "127.0.0.1"
 _START_SECONDS = 60

@@ -51,6 +51,7 @@ async def serve(state: State, image: str, ready: Callable[[], None]) -> None:
         kube = await stack.enter_async_context(await Kube.connect(state.kubeconfig))
         await kube.text("/readyz")
         node = Node(kube, state.folder, image=image, network=EmbeddedCluster.network, octet=block.octet)
+        server.read_log = node.logs
         controllers = asyncio.create_task(_keep_running("controllers", lambda: run_controllers(kube)))
         stack.push_async_callback(_cancel, controllers)
         stack.push_async_callback(_cancel, asyncio.create_task(_keep_running("node", node.run)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import body, encode, metadata, status
+from meshlab.cluster.embedded.apiserver import body, encode, metadata, pod_logs, status
 from meshlab.cluster.embedded.apiserver.lifecycle import Remover
 from meshlab.cluster.embedded.apiserver.proxy import split_name
 from meshlab.cluster.embedded.apiserver.reading import Reader
@@ -86,4 +86,6 @@ class Handlers:
         parent = self._server.store.get(resource.storage, (call.info.namespace, name))
         if parent is None:
             raise status.not_found(resource, name)
+        if sub.name == "log":
+            return await pod_logs.serve(call, parent.obj, self._server.read_log)
         return await self._server.surface.connect(call, parent.obj)

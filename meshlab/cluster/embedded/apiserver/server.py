@@ -47,6 +47,7 @@ from meshlab.cluster.embedded.apiserver.surface import Surface
 
 if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.pki import Pki
+    from meshlab.cluster.embedded.apiserver.pod_logs import LogReader
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class ApiServer:
     """A Kubernetes API server over one SQLite file. `await start(...)`, later `await stop()`.
 
     `octet` is the lab's part of the loopback addresses: ClusterIPs are 127.<octet>.128.1 and above.
+    `read_log` is how the node is asked for a container's log; whoever starts both sets it.
     """
 
     def __init__(self, state_dir: Path, pki: Pki, octet: int = 64) -> None:
@@ -67,6 +69,7 @@ class ApiServer:
         self.surface = Surface(self)
         self.handlers = Handlers(self)
         self.url = ""
+        self.read_log: LogReader | None = None
         self._runner: web.ServerRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:

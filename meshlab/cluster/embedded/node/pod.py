@@ -65,7 +65,7 @@ class PodWorker:
 
     def update(self, pod: Object) -> None:
         """Take note of a newer version."""
-        before, self._place.pod = self._place.pod, pod
+        before, self._place.pod = self._place.pod, self._with_address(pod)
         if pod["metadata"].get("deletionTimestamp"):
             self.leave(pod["metadata"].get("deletionGracePeriodSeconds", 30))
             return
@@ -204,7 +204,10 @@ class PodWorker:
         return Container(self._place, spec, restart, known)
 
     def _with_address(self, pod: Object) -> Object:
+        """As the pod is once its status is written: a version seen meanwhile may not have its address yet."""
         address = self._place.attachment.address
+        if not address:
+            return pod
         shown = {"podIP": address, "podIPs": [{"ip": address}], "hostIP": self._host.network.node_address}
         return {**pod, "status": {**(pod.get("status") or {}), **shown}}
 
