@@ -36,8 +36,9 @@ class Svid:
 
     @property
     def serial(self) -> str:
-        """The serial number in hexadecimal, as tools print it."""
-        return f"{self.leaf.serial_number:x}"
+        """The serial number in hexadecimal, two digits for each byte, as openssl and Envoy print it."""
+        number = self.leaf.serial_number
+        return number.to_bytes((number.bit_length() + 7) // 8).hex()
 
     @property
     def expires(self) -> datetime:

@@ -126,6 +126,12 @@ def test_a_secret_that_holds_no_authority_is_refused():
             CertificateAuthority.from_secret(data)
 
 
+async def test_a_serial_has_two_digits_for_each_byte():
+    svids = [await new_svid(CertificateAuthority.create(), STORE) for _ in range(40)]
+    assert {len(svid.serial) % 2 for svid in svids} == {0}
+    assert all(int(svid.serial, 16) == svid.leaf.serial_number for svid in svids)
+
+
 def test_keys_are_not_in_the_repr():
     key, _ = new_request()
     assert "PRIVATE" not in repr(Svid(b"", key))
