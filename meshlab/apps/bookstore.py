@@ -11,7 +11,10 @@ from meshlab.apps.server import Answer, serve
 
 
 class Bookstore:
-    """One version of the store; its name is in every answer, so that callers can tell versions apart."""
+    """One version of the store; its name is in every answer, so that callers can tell versions apart.
+
+    Without a warehouse it has books enough.
+    """
 
     def __init__(self, name: str, warehouse: str) -> None:
         self.name = name
@@ -31,9 +34,10 @@ class Bookstore:
         """Sell one, and restock. A warehouse that refuses doesn't undo the sale."""
         with self._lock:
             self._sold += 1
-        headers = {"client-app": self.name, "user-agent": "meshlab-http-client/1.0"}
-        what = "POST /restock-books"
-        self._tally.note(what, call("POST", f"{self._warehouse}/restock-books", headers, b"1"))
+        if self._warehouse:
+            headers = {"client-app": self.name, "user-agent": "meshlab-http-client/1.0"}
+            what = "POST /restock-books"
+            self._tally.note(what, call("POST", f"{self._warehouse}/restock-books", headers, b"1"))
         return self._answer()
 
     def reset(self, _headers: Mapping[str, str], _body: bytes) -> Answer:

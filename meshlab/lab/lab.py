@@ -100,6 +100,7 @@ class Lab:
             control = splitting.SplitControl(self._kube, widget, root, leaves)
             self._widgets["split", root] = widget
             self._start(control.run(), widget)
+            await control.shown.wait()
         found: SplitWidget = self._widgets["split", root]
         return found
 

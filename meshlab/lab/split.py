@@ -32,6 +32,8 @@ class SplitControl:
         self._wish: dict[str, int] | None = None
         self._wished = asyncio.Event()
         self._newest: Object | None = None
+        self.shown = asyncio.Event()
+        """Set once the widget shows what the cluster has."""
         self._said = ""
         """The version of the split that the widget's words are about."""
 
@@ -45,11 +47,14 @@ class SplitControl:
         self._wished.set()
 
     async def _follow(self) -> None:
-        async for _ in self._splits.changes():
+        async for change in self._splits.changes():
+            if not self.shown.is_set() and change.type != "SYNCED":
+                continue
             found = [split for split in self._splits.store.values() if _root_of(split) == self._root]
             self._newest = min(found, key=lambda split: split["metadata"]["name"], default=None)
             if self._wish is None:
                 self._show(**self._changed_by_others())
+            self.shown.set()
 
     async def _write(self) -> None:
         while True:

@@ -56,11 +56,13 @@ function validity({ serial, not_before: from, not_after: until }) {
   return [h("td", { title: `serial ${serial}` }, when), h("td", {}, bar, " ", words)];
 }
 
-function edgeRow({ source, destination, destination_workload: workload, requests, mtls, tls }) {
+function edgeRow({ source, destination, destination_workload: workload, requests, failures, mtls, tls }) {
+  // A call that failed on the way reached nobody whose identity could have been proven.
+  const unproven = requests - mtls - failures;
   const how =
-    mtls === requests ? h("span", { class: "lm-good" }, `✓ all (${tls})`)
-    : mtls === 0 ? h("span", { class: "lm-bad" }, "✗ none: plain text")
-    : h("span", { class: "lm-bad" }, `${mtls} of ${requests}`);
+    unproven > 0 ? h("span", { class: "lm-bad" }, `✗ ${unproven} in plain text`)
+    : mtls === 0 ? h("span", { class: "lm-soft" }, "– none arrived")
+    : h("span", { class: "lm-good" }, mtls < requests ? `✓ all that arrived (${tls})` : `✓ all (${tls})`);
   const answered = h("td", {}, destination || "nobody proven", workload ? h("span", { class: "lm-soft" }, ` (${workload})`) : null);
   return h("tr", {}, h("th", { scope: "row" }, source || "nobody proven"), h("td", { "aria-hidden": "true" }, "→"), answered, h("td", {}, String(requests)), h("td", {}, how));
 }

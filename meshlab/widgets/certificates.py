@@ -51,6 +51,8 @@ def _certificate(row: Mapping[str, Any]) -> str:
 
 
 def _edge(row: Mapping[str, Any]) -> str:
-    how = f"mTLS ({row['tls']})" if row["mtls"] == row["requests"] else f"mTLS on {row['mtls']} of {row['requests']}"
+    unproven = row["requests"] - row["mtls"] - row["failures"]
+    failed = f", {row['failures']} failed" if row["failures"] else ""
+    how = f"{unproven} in plain text" if unproven > 0 else f"mTLS ({row['tls']}){failed}"
     source = row["source"] or "nobody proven"
     return f"{source} → {row['destination'] or 'nobody proven'}: {row['requests']} requests, {how}"
