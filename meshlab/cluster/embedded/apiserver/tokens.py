@@ -85,7 +85,7 @@ class Tokens:
         }
         bound = spec.get("boundObjectRef")
         if bound:
-            claims[bound.get("kind", "").lower()] = self._bound(bound, metadata["namespace"])
+            claims[bound.get("kind", "").lower()] = self._bound(bound, metadata["namespace"], metadata["name"])
         token = self._sign(
             {
                 "aud": audiences,
@@ -128,14 +128,17 @@ class Tokens:
                 extra[f"{_EXTRA}/{kind.lower()}-uid"] = [bound["uid"]]
         return with_own_groups(User(claims["sub"], account["uid"], extra=extra)), valid
 
-    def _bound(self, ref: Mapping[str, Any], namespace: str) -> dict[str, str]:
+    def _bound(self, ref: Mapping[str, Any], namespace: str, account: str) -> dict[str, str]:
         kind, name = ref.get("kind", ""), ref.get("name", "")
         if kind not in _BOUND:
-            raise status.bad_request(f"cannot bind token for serviceaccount to object of type /v1, Kind={kind}")
+            raise status.bad_request(f"cannot bind token to object of type /v1, Kind={kind}")
         found = self.store.get(_BOUND[kind], ("" if kind == "Node" else namespace, name))
         if found is None:
             details = {"name": name, "kind": _BOUND[kind]}
             raise status.StatusError(404, "NotFound", f'{_BOUND[kind]} "{name}" not found', details)
+        if kind == "Pod" and found.obj["spec"].get("serviceAccountName") != account:
+            other = "pod running with different serviceaccount name."
+            raise status.bad_request(f'cannot bind token for serviceaccount "{account}" to {other}')
         uid: str = found.obj["metadata"]["uid"]
         if ref.get("uid") not in (None, "", uid):
             told = f"the UID in the bound object reference ({ref['uid']}) does not match the UID in record."
