@@ -72,16 +72,17 @@ class Receipts:
                 "milliseconds": None,
                 "proxies": [],
             }
-        await asyncio.gather(
-            *(
-                self._proxies.settled(node, generation, max(0.0, deadline - time.monotonic()))
-                for node, generation in entry.push.concerned.items()
-            )
-        )
+        waited_for = {
+            node: generation
+            for node, generation in entry.push.concerned.items()
+            if self._proxies[node].generation  # else its pod is gone
+        }
+        left = max(0.0, deadline - time.monotonic())
+        await asyncio.gather(*(self._proxies.settled(node, wanted, left) for node, wanted in waited_for.items()))
         answers = [
             self._answer(entry, node, generation)
             for node, generation in sorted(entry.push.concerned.items())
-            if node in entry.answers or self._proxies[node].generation  # else its pod is gone, and concerned no more
+            if node in entry.answers or self._proxies[node].generation
         ]
         times = [answer["milliseconds"] for answer in answers if answer["milliseconds"] is not None]
         return {

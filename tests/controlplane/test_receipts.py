@@ -102,3 +102,12 @@ async def test_a_deletion_is_waited_for_by_itself(receipts: Receipts) -> None:
     await asyncio.sleep(0)
     await receipts.record([Seen(SPLIT, "42", deleted=True, time=0.0)], Push(7, 0.0, {}))
     assert (await waiting)["object"]["resourceVersion"] == "42"
+
+
+async def test_a_proxy_that_was_gone_before_anyone_asked_is_not_waited_for(
+    receipts: Receipts, proxies: Proxies
+) -> None:
+    await receipts.record([seen()], Push(7, 0.0, {NODE: 3}))
+    proxies.forget(NODE)
+    async with asyncio.timeout(1):
+        assert (await receipts.wait(SPLIT, "", timeout=30))["complete"]
