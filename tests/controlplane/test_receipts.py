@@ -104,9 +104,7 @@ async def test_a_deletion_is_waited_for_by_itself(receipts: Receipts) -> None:
     assert (await waiting)["object"]["resourceVersion"] == "42"
 
 
-async def test_a_proxy_that_was_gone_before_anyone_asked_is_not_waited_for(
-    receipts: Receipts, proxies: Proxies
-) -> None:
+async def test_a_proxy_gone_before_anyone_asked_is_not_waited_for(receipts: Receipts, proxies: Proxies) -> None:
     await receipts.record([seen()], Push(7, 0.0, {NODE: 3}))
     proxies.forget(NODE)
     async with asyncio.timeout(1):

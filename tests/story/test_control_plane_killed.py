@@ -1,0 +1,69 @@
+"""Traffic doesn't need the control plane: it can be killed at any moment, and catches up when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from meshlab.kube.objects import POD
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.story.conftest import Story
+
+pytestmark = pytest.mark.e2e
+
+CALLS = 300
+
+
+def control_plane(home: Path) -> psutil.Process:
+    """The process that the node runs for the control plane's container."""
+    found = [process for process in psutil.process_iter() if _is_control_plane(process, home)]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def _is_control_plane(process: psutil.Process, home: Path) -> bool:
+    try:
+        runs = process.cmdline()[1:] == ["-m", "meshlab.controlplane"]
+        return runs and process.environ().get("MESHLAB_CONTAINER_ROOT", "").startswith(f"{home}/labs/demo/")
+    except psutil.Error:
+        return False
+
+
+async def restarts(story: Story) -> tuple[int, bool]:
+    """How often its container was restarted, and whether it is ready."""
+    (pod,) = await story.kube.list(POD, "meshlab-system")
+    (status,) = pod["status"]["containerStatuses"]
+    return status["restartCount"], status["ready"]
+
+
+async def test_killed_while_traffic_runs_no_request_fails_and_a_later_change_is_enforced(
+    story: Story, home: Path
+) -> None:
+    await story.mode(permissive=False)
+    await story.policies()
+    before, _ = await restarts(story)
+
+    counting = asyncio.create_task(story.count("bookbuyer", CALLS))
+    os.kill(control_plane(home).pid, signal.SIGKILL)
+    count = await counting
+    assert set(count.statuses) == {"200"}, count
+
+    async def back() -> bool:
+        return await restarts(story) == (before + 1, True)
+
+    await story.until(back, "the control plane is back")
+    assert set((await story.count("bookthief", 20)).statuses) == {"403"}
+    await story.sources("bookbuyer", "bookthief")
+    buyer, thief = await asyncio.gather(story.count("bookbuyer", CALLS), story.count("bookthief", CALLS))
+    assert set(buyer.statuses) == {"200"}
+    assert set(thief.statuses) == {"200"}
+    await story.sources("bookbuyer")
+    assert set((await story.count("bookthief", CALLS)).statuses) == {"403"}
