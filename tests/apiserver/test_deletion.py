@@ -86,9 +86,8 @@ async def test_a_namespace_ends_when_its_finalizers_do(server: Server) -> None:
     assert marked["status"]["phase"] == "Terminating"
     refused = await server.post(f"{path}/{name}/configmaps", {"metadata": {"name": "late"}})
     assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
-    assert refused.message == (
-        f'configmaps "late" is forbidden: unable to create new content in namespace {name} because it is being terminated'
-    )
+    why = f"unable to create new content in namespace {name} because it is being terminated"
+    assert refused.message == f'configmaps "late" is forbidden: {why}'
     assert refused.body["details"]["causes"][0]["reason"] == "NamespaceTerminating"
     finalized = await server.put(f"{path}/{name}/finalize", {"metadata": {"name": name}, "spec": {"finalizers": []}})
     assert finalized.status == 200

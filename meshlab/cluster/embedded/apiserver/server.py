@@ -30,6 +30,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ from aiohttp import web
 
 from meshlab.cluster.embedded.apiserver import status
 from meshlab.cluster.embedded.apiserver.builtin import builtin_resources
+from meshlab.cluster.embedded.apiserver.expiry import expire_events
 from meshlab.cluster.embedded.apiserver.handlers import Handlers
 from meshlab.cluster.embedded.apiserver.initial import create_namespaces, publish
 from meshlab.cluster.embedded.apiserver.registry import Registry
@@ -71,24 +73,31 @@ class ApiServer:
         self.url = ""
         self.read_log: LogReader | None = None
         self._runner: web.ServerRunner | None = None
+        self._expiry: asyncio.Task[None] | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Open the store and listen; the port that was bound (a free one for 0)."""
+        """Open the store and listen; the port that was bound (a free one for 0).
+
+        Raises OSError for a port that can't be had, before anything else is touched.
+        """
+        listener = socket.create_server((host, port), backlog=1024)
+        bound: int = listener.getsockname()[1]
         self.store = Store(self.state_dir / "state.db")
         await create_namespaces(self.store, self.registry)
         await self.surface.start()
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=self.pki.server_context())
-        await site.start()
-        bound: int = self._runner.addresses[0][1]
-        self.url = f"https://{host}:{bound}"
         await publish(self.store, self.registry, f"127.{self.octet}.128.1", host, bound)
+        await web.SockSite(self._runner, listener, ssl_context=self.pki.server_context()).start()
+        self.url = f"https://{host}:{bound}"
+        self._expiry = asyncio.create_task(expire_events(self.store))
         return bound
 
     async def stop(self) -> None:
         """End open watches, finish what was begun, close the store."""
         self.stopping.set()
+        if self._expiry:
+            self._expiry.cancel()
         if self._runner:
             await self._runner.cleanup()
         await self.surface.stop()
