@@ -96,3 +96,12 @@ async def test_a_body_that_is_too_large_is_refused(
         large = json.dumps({"metadata": {"name": "a"}, "data": {"x": "y" * 20_000}})
         async with session.post(MAPS, data=large, headers={"Content-Type": "application/json"}) as answer:
             assert (answer.status, (await answer.json())["reason"]) == (413, "RequestEntityTooLarge")
+
+
+async def test_a_kind_that_nothing_acts_on_says_so(server: ApiServer, tmp_path: Path) -> None:
+    async with admin(server, tmp_path) as session:
+        budget = json.dumps({"metadata": {"name": "a"}, "spec": {"minAvailable": 1}})
+        path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+        async with session.post(path, data=budget, headers={"Content-Type": "application/json"}) as answer:
+            assert answer.status == 201
+            assert "nothing in it acts on them" in answer.headers["Warning"]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.server import ApiServer
 
 
+_WRITING = ("create", "update", "patch")
+
+
 class Handlers:
     """Verbs on resources and their subresources."""
 
@@ -56,6 +59,8 @@ class Handlers:
             call.info = dataclasses.replace(info, namespace="")
         if resource.warning:
             call.warnings.append(resource.warning)
+        if resource.idle and info.verb in _WRITING:
+            call.warnings.append(f"the embedded cluster stores {resource.plural}, but nothing in it acts on them")
         if info.subresource:
             return await self._subresource(call, resource)
         verb = self._verbs.get(info.verb)

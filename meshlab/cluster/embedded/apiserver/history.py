@@ -7,6 +7,7 @@ watcher too slow for the window is told to list anew, so memory is bounded whate
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -35,7 +36,7 @@ class History:
         self._events: list[Event] = []
         self._dropped = 0
         self._bytes = 0
-        self._grown: asyncio.Event = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def append(self, event: Event) -> None:
         """Add an event and wake every watcher."""
@@ -43,8 +44,12 @@ class History:
         self._bytes += len(event.stored.raw)
         if self._bytes > WINDOW_BYTES or len(self._events) > WINDOW_EVENTS:
             self._shrink()
-        self._grown.set()
-        self._grown = asyncio.Event()
+        self.wake()
+
+    def wake(self) -> None:
+        """Have every watcher look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def position(self, version: int) -> int | None:
         """Where to read what came after a version; None when the window no longer reaches back so far."""
@@ -60,9 +65,11 @@ class History:
         """The events from a position on; None when some of them have left the window."""
         return None if position < self._dropped else self._events[position - self._dropped :]
 
-    async def grown(self) -> None:
-        """Wait for the next event."""
-        await self._grown.wait()
+    async def changed(self, seconds: float) -> None:
+        """Wait for the next event, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
     def _shrink(self) -> None:
         leaving = self._events[: len(self._events) // 4 + 1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
@@ -171,23 +170,14 @@ class _Watch:
             if found := b"".join(self._event(event) for event in events):
                 yield found
             now = time.monotonic()
-            ending = now >= self._deadline or self._server.stopping.is_set()
+            ending = now >= self._deadline or self._server.stopping
             if self._options.bookmarks and (ending or now >= bookmark_at) and position == self._history.end():
                 bookmark_at = now + _BOOKMARK_SECONDS
                 yield self._bookmark()
             if ending:
                 return
             if position == self._history.end():
-                await self._wait(min(bookmark_at, self._deadline) - now)
-
-    async def _wait(self, seconds: float) -> None:
-        grown = asyncio.ensure_future(self._history.grown())
-        stopping = asyncio.ensure_future(self._server.stopping.wait())
-        try:
-            await asyncio.wait((grown, stopping), timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            grown.cancel()
-            stopping.cancel()
+                await self._history.changed(min(bookmark_at, self._deadline) - now)
 
     def _initial(self) -> bytes:
         items = self._server.store.list(self._resource.storage, self._namespace)

@@ -41,7 +41,8 @@ class Resource:
 
     `schema` is the structural schema of a custom kind (built-in schemas come from the OpenAPI document);
     `storage_version` is the version objects are kept in when several are served; `storage_group` differs
-    from `group` when two groups serve the same objects (`events`).
+    from `group` when two groups serve the same objects (`events`). `warning` goes with every answer. An `idle` kind is
+    stored, but nothing in the embedded cluster acts on it; whoever writes one is told so.
     """
 
     group: str
@@ -64,6 +65,7 @@ class Resource:
     storage_group: str | None = None
     selectable_fields: tuple[str, ...] = ()
     warning: str = ""
+    idle: bool = False
 
     def __post_init__(self) -> None:
         if not self.list_kind:

@@ -67,7 +67,7 @@ class ApiServer:
         self.octet = octet
         self.registry = Registry.of(builtin_resources())
         self.store: Store
-        self.stopping = asyncio.Event()
+        self.stopping = False
         self.surface = Surface(self)
         self.handlers = Handlers(self)
         self.url = ""
@@ -95,7 +95,8 @@ class ApiServer:
 
     async def stop(self) -> None:
         """End open watches, finish what was begun, close the store."""
-        self.stopping.set()
+        self.stopping = True
+        self.store.wake_watchers()
         if self._expiry:
             self._expiry.cancel()
         if self._runner:

@@ -178,6 +178,11 @@ class Store:
             found = self._histories[storage] = History(self._began)
         return found
 
+    def wake_watchers(self) -> None:
+        """Have every watch look whether it is to end."""
+        for history in self._histories.values():
+            history.wake()
+
     async def write(self, storage: str, key: Key, obj: dict[str, Any] | None, expected: int) -> Stored:
         """Store an object (None: delete it) that is at version `expected` (0: absent); durable on return.
 
