@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -100,7 +101,8 @@ async def test_version_and_health(server: Server) -> None:
 
 
 async def test_openapi_documents_are_listed_with_an_address_that_tells_their_state(server: Server) -> None:
-    paths = (await server.get("/openapi/v3")).body["paths"]
+    index = (await server.get("/openapi/v3")).body
+    paths = (json.loads(index) if isinstance(index, str) else index)["paths"]  # a real server calls it plain text
     address = paths["apis/apps/v1"]["serverRelativeURL"]
     assert address.startswith("/openapi/v3/apis/apps/v1?hash=")
     answer = await server.get(address)
@@ -143,9 +145,8 @@ async def test_openapi_tells_how_lists_merge(server: Server) -> None:
             "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.paused of type bool",
         ),
         (
-            {"template": {"spec": {"containers": [{"ports": [{"containerPort": "x"}]}]}}},
-            "json: cannot unmarshal string into Go struct field "
-            "ContainerPort.spec.template.spec.containers.ports.containerPort of type int32",
+            {"template": {"spec": {"hostNetwork": "x"}}},
+            "json: cannot unmarshal string into Go struct field PodSpec.spec.template.spec.hostNetwork of type bool",
         ),
         ([], "json: cannot unmarshal array into Go struct field Deployment.spec of type v1.DeploymentSpec"),
     ],
@@ -165,7 +166,7 @@ async def test_a_built_in_kind_s_unknown_fields_are_refused_or_warned_of(
     deployment["spec"]["template"]["spec"]["containers"][0]["bar"] = 2
     strict = await server.post(f"{deployments}?fieldValidation=Strict", deployment)
     assert strict.message.endswith(
-        'strict decoding error: unknown field "spec.foo", unknown field "spec.template.spec.containers[0].bar"'
+        'strict decoding error: unknown field "spec.template.spec.containers[0].bar", unknown field "spec.foo"'
     )
     warned = await server.post(deployments, deployment)
     assert warned.status == 201

@@ -32,14 +32,18 @@ async def row(server: Server, path: str) -> dict[str, Any]:
         ("/api/v1/configmaps", "Name Data Age"),
         ("/api/v1/secrets", "Name Type Data Age"),
         ("/api/v1/serviceaccounts", "Name Secrets Age"),
-        ("/api/v1/nodes", "Name Status Roles Age Version Internal-IP* External-IP* OS-Image* Kernel-Version* "
-         "Container-Runtime*"),
+        (
+            "/api/v1/nodes",
+            "Name Status Roles Age Version Internal-IP* External-IP* OS-Image* Kernel-Version* Container-Runtime*",
+        ),
         ("/api/v1/events", "Last_Seen Type Reason Object Subobject* Source* Message First_Seen* Count* Name*"),
         ("/apis/apps/v1/deployments", "Name Ready Up-to-date Available Age Containers* Images* Selector*"),
         ("/apis/apps/v1/replicasets", "Name Desired Current Ready Age Containers* Images* Selector*"),
         ("/apis/apps/v1/statefulsets", "Name Ready Age Containers* Images*"),
-        ("/apis/apps/v1/daemonsets", "Name Desired Current Ready Up-to-date Available Node_Selector Age Containers* Images* "
-         "Selector*"),
+        (
+            "/apis/apps/v1/daemonsets",
+            "Name Desired Current Ready Up-to-date Available Node_Selector Age Containers* Images* Selector*",
+        ),
         ("/apis/batch/v1/jobs", "Name Status Completions Duration Age Containers* Images* Selector*"),
         ("/apis/discovery.k8s.io/v1/endpointslices", "Name AddressType Ports Endpoints Age"),
         ("/apis/coordination.k8s.io/v1/leases", "Name Holder Age"),
@@ -89,7 +93,11 @@ RUNNING = _state(ready=True, state={"running": {"startedAt": STARTED}})
             "0/1",
             "Completed",
         ),
-        ({"phase": "Failed", "containerStatuses": [_state(state={"terminated": {"exitCode": 3}})]}, "0/1", "ExitCode:3"),
+        (
+            {"phase": "Failed", "containerStatuses": [_state(state={"terminated": {"exitCode": 3}})]},
+            "0/1",
+            "ExitCode:3",
+        ),
         ({"phase": "Failed", "reason": "Evicted"}, "0/1", "Evicted"),
         (
             {"phase": "Pending", "initContainerStatuses": [_state(name="first", state={"running": {}})]},
@@ -170,7 +178,8 @@ async def test_an_event_s_row(server: Server, namespace: str) -> None:
     [
         (0, "0s"), (119, "119s"), (120, "2m"), (125, "2m5s"), (600, "10m"), (659, "10m"), (3 * 3600, "3h"),
         (3 * 3600 + 60, "3h1m"), (8 * 3600, "8h"), (47 * 3600, "47h"), (48 * 3600, "2d"), (50 * 3600, "2d2h"),
-        (8 * 86400, "8d"), (730 * 86400, "2y"), (735 * 86400, "2y5d"), (2920 * 86400, "8y"), (-1, "0s"), (-60, "<invalid>"),
+        (8 * 86400, "8d"), (730 * 86400, "2y"), (735 * 86400, "2y5d"), (2920 * 86400, "8y"), (-1, "0s"),
+        (-60, "<invalid>"),
     ],
 )  # fmt: skip
 def test_spans_of_time_are_short(seconds: int, text: str) -> None:

@@ -62,7 +62,7 @@ class BuiltinSchemas:
         if name is None:
             return [], ""
         checker = _Checker(self._types)
-        checker.visit({"$ref": REF + name}, obj, "", [], "")
+        checker.visit({"$ref": REF + name}, obj, "", [], name)
         return checker.unknown, checker.problem
 
 
@@ -77,10 +77,12 @@ class _Checker:
         if value is None:
             return
         if "$ref" in node:
-            struct, node = node["$ref"].removeprefix(REF), self._types[node["$ref"].removeprefix(REF)]
+            target = node["$ref"].removeprefix(REF)
+            node = self._types[target]
             if not isinstance(value, dict) and node.get("properties"):
-                self._wrong(value, names, struct, f"v1.{_go_name(struct)}")
+                self._wrong(value, names, struct, f"v1.{_go_name(target)}")
                 return
+            struct = target
         if not _fits(node, value, names):
             self._wrong(value, names, struct, _go_type(node))
         elif isinstance(value, dict):
