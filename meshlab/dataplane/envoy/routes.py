@@ -143,8 +143,8 @@ def unreached_header() -> HeaderValueOption:
 _RETRY = RetryPolicy(
     retry_on="connect-failure,refused-stream,reset-before-request,retriable-headers",
     retriable_headers=[HeaderMatcher(name=UNREACHED, present_match=True)],
-    num_retries=UInt32Value(value=4),
-    retry_back_off=RetryPolicy.RetryBackOff(base_interval=Duration(nanos=5_000_000)),
+    num_retries=UInt32Value(value=5),
+    retry_back_off=RetryPolicy.RetryBackOff(base_interval=Duration(nanos=10_000_000)),
     retry_host_predicate=[
         RetryPolicy.RetryHostPredicate(
             name="envoy.retry_host_predicates.previous_hosts", typed_config=pack(PreviousHostsPredicate())
