@@ -1,7 +1,6 @@
 """The store alone: versions, durability, windows, and a disk that takes no more."""
 
 import asyncio
-import datetime as dt
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 
 from meshlab.cluster.embedded.apiserver import history
-from meshlab.cluster.embedded.apiserver.expiry import delete_events_before
 from meshlab.cluster.embedded.apiserver.store import StorageError, Store, VersionConflictError
 from meshlab.errors import ClusterError
 
@@ -154,11 +152,3 @@ async def test_the_past_can_be_listed_as_far_as_the_window_reaches(store: Store)
     then = store.list_at("maps", "", written.version)
     assert [stored.raw for stored in then or []] == [written.raw]
     assert [stored.key[1] for stored in store.list("maps")] == ["b"]
-
-
-async def test_events_that_are_old_news_are_deleted(store: Store) -> None:
-    for name, seen in (("old", "2026-01-01T00:00:00Z"), ("new", "2026-01-01T02:00:00Z")):
-        event = {"kind": "Event", "metadata": {"name": name, "creationTimestamp": "2025-01-01T00:00:00Z"}}
-        await store.write("events", ("default", name), {**event, "lastTimestamp": seen}, 0)
-    await delete_events_before(store, dt.datetime(2026, 1, 1, 1, tzinfo=dt.UTC))
-    assert [stored.key[1] for stored in store.list("events")] == ["new"]

@@ -6,8 +6,6 @@ import asyncio
 import base64
 import contextlib
 import copy
-import datetime as dt
-import ipaddress
 import json
 import ssl
 import uuid
@@ -18,11 +16,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from .certificates import certificate
 from .conftest import Answer, Server
 from .waiting import until
 
@@ -41,32 +36,6 @@ def patching(*operations: dict[str, Any]) -> Reply:
 
 def setting(key: str, value: str) -> Reply:
     return patching({"op": "add", "path": f"/data/{key}", "value": value})
-
-
-def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """TLS for a server on this machine, and the base64 bundle that trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hook")])
-    now = dt.datetime.now(dt.UTC)
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("hook.default.svc")]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "hook.pem").write_bytes(pem + key.private_bytes(*form))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "hook.pem")
-    return context, base64.b64encode(pem).decode()
 
 
 @dataclass

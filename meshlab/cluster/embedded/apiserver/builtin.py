@@ -76,7 +76,10 @@ def _core() -> list[Resource]:
         _row("", "v1", "PersistentVolume", "persistentvolumes", "pv", **_GLOBAL, **_STATUS, **_IDLE),
         _row("", "v1", "Pod", "pods", "po", **_IN_ALL, subresources=_POD_PARTS, **_STATUS),
         _row("", "v1", "PodTemplate", "podtemplates"),
-        _row("", "v1", "ReplicationController", "replicationcontrollers", "rc", **_IN_ALL, **_STATUS, scale=Scale(), **_IDLE),
+        _row(
+            "", "v1", "ReplicationController", "replicationcontrollers", "rc",
+            **_IN_ALL, **_STATUS, scale=Scale(), **_IDLE,
+        ),
         _row("", "v1", "ResourceQuota", "resourcequotas", "quota", **_STATUS, **_IDLE),
         _row("", "v1", "Secret", "secrets"),
         _row("", "v1", "ServiceAccount", "serviceaccounts", "sa", subresources=(_TOKEN,)),
@@ -99,7 +102,10 @@ def _workloads() -> list[Resource]:
         _review("authorization.k8s.io", "SelfSubjectAccessReview"),
         _review("authorization.k8s.io", "SelfSubjectRulesReview"),
         _review("authorization.k8s.io", "SubjectAccessReview"),
-        _row("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", **_IN_ALL, **_STATUS, **_IDLE),
+        _row(
+            "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa",
+            **_IN_ALL, **_STATUS, **_IDLE,
+        ),
         _row("batch", "v1", "CronJob", "cronjobs", "cj", **_IN_ALL, **_STATUS, **_IDLE),
         _row("batch", "v1", "Job", "jobs", **_IN_ALL, **_STATUS, **_IDLE),
     ]  # fmt: skip

@@ -38,7 +38,6 @@ from aiohttp import web
 
 from meshlab.cluster.embedded.apiserver import status
 from meshlab.cluster.embedded.apiserver.builtin import builtin_resources
-from meshlab.cluster.embedded.apiserver.expiry import expire_events
 from meshlab.cluster.embedded.apiserver.handlers import Handlers
 from meshlab.cluster.embedded.apiserver.initial import create_namespaces, publish
 from meshlab.cluster.embedded.apiserver.registry import Registry
@@ -73,7 +72,6 @@ class ApiServer:
         self.url = ""
         self.read_log: LogReader | None = None
         self._runner: web.ServerRunner | None = None
-        self._expiry: asyncio.Task[None] | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Open the store and listen; the port that was bound (a free one for 0).
@@ -90,15 +88,12 @@ class ApiServer:
         await publish(self.store, self.registry, f"127.{self.octet}.128.1", host, bound)
         await web.SockSite(self._runner, listener, ssl_context=self.pki.server_context()).start()
         self.url = f"https://{host}:{bound}"
-        self._expiry = asyncio.create_task(expire_events(self.store))
         return bound
 
     async def stop(self) -> None:
         """End open watches, finish what was begun, close the store."""
         self.stopping = True
         self.store.wake_watchers()
-        if self._expiry:
-            self._expiry.cancel()
         if self._runner:
             await self._runner.cleanup()
         await self.surface.stop()
