@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from importlib.metadata import version
 
 from meshlab.controlplane.reader import Store
 from meshlab.controlplane.serving import NAMESPACE, SERVICE
@@ -13,6 +12,7 @@ from meshlab.errors import DataPlaneError
 from meshlab.kube import Kind, labels_of
 from meshlab.kube import objects as kinds
 from meshlab.mesh.settings import Settings
+from meshlab.version import __version__
 
 POD_NETWORK = "meshlab.dev/pod-network"
 """A Node's label; `loopback`: its pods share the machine's network, and nothing can be redirected."""
@@ -35,6 +35,7 @@ def sidecar_settings(
         ca_bundle=bundle.decode(),
         explicit=any(labels_of(node).get(POD_NETWORK) == "loopback" for node in nodes),
         trust_domain=trust_domain,
+        exclusions=mesh.exclusions,
         log_level=mesh.proxy_log_level,
     )
 
@@ -43,5 +44,5 @@ def _own_image(store: Callable[[Kind], Store]) -> str:
     """The image this very pod runs, so that control plane and sidecars are always of one version."""
     pod = store(kinds.POD).get((NAMESPACE, os.environ.get("HOSTNAME", "")))
     if pod is None:
-        return f"meshlab:{version('meshlab')}"
+        return f"meshlab:{__version__}"
     return str(pod["spec"]["containers"][0]["image"])

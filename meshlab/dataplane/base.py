@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN, Identity
+from meshlab.mesh.settings import Exclusions
 
 if TYPE_CHECKING:
     import grpc
@@ -59,6 +60,8 @@ class SidecarSettings:
     controller_namespace: str = "meshlab-system"
     controller_account: str = "meshlab-controller"
     trust_domain: str = DEFAULT_TRUST_DOMAIN
+    exclusions: Exclusions = field(default_factory=Exclusions)
+    """MeshConfig's: what goes past every proxy, besides what a pod's annotations add."""
     log_level: str = "error"
     """MeshConfig's spec.sidecar.logLevel."""
 

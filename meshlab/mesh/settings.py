@@ -7,6 +7,19 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusions:
+    """What goes past the proxy where the kernel redirects. Fixed for a pod when it is created."""
+
+    inbound_ports: tuple[int, ...] = ()
+    outbound_ports: tuple[int, ...] = ()
+    outbound_ranges: tuple[str, ...] = ()
+    """Address ranges such as ``10.0.0.0/8``."""
+    only_ranges: tuple[str, ...] = ()
+    """If any: nothing but calls to these goes through the proxy."""
+    interfaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The mesh-wide settings that meshlab acts on. The defaults hold where nobody said otherwise: nothing is open."""
 
@@ -17,5 +30,6 @@ class Settings:
     certificate_validity: timedelta = timedelta(hours=24)
     """How long a workload's certificate is valid."""
     proxy_log_level: str = "error"
+    exclusions: Exclusions = Exclusions()
     log_level: str = "info"
     """How much the control plane logs."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from meshlab.kube import Object
-from meshlab.mesh.settings import Settings
+from meshlab.mesh.settings import Exclusions, Settings
 from meshlab.policy.osm import Osm
 from meshlab.policy.osm.duration import duration
 
@@ -60,9 +60,9 @@ def test_another_mesh_config_changes_nothing_and_says_so():
 
 
 def test_a_setting_that_has_no_effect_is_named():
-    obj = mesh_config(traffic={"outboundPortExclusionList": [1, 2]}, featureFlags={"enableRetryPolicy": True})
+    obj = mesh_config(sidecar={"cipherSuites": ["a", "b"]}, featureFlags={"enableRetryPolicy": True})
     assert found(obj) == [
-        ("ML271", "spec.traffic.outboundPortExclusionList"),
+        ("ML271", "spec.sidecar.cipherSuites"),
         ("ML271", "spec.featureFlags.enableRetryPolicy"),
     ]
 
@@ -86,3 +86,23 @@ def test_durations_are_written_as_in_go(text, seconds):
 @pytest.mark.parametrize("text", ["", "5", "h", "1 h", "-1h", "1d"])
 def test_what_is_no_duration_is_none(text):
     assert duration(text) is None
+
+
+def test_what_goes_past_the_proxy_is_read():
+    obj = mesh_config(
+        traffic={
+            "inboundPortExclusionList": [22],
+            "outboundPortExclusionList": [3306, 5432],
+            "outboundIPRangeExclusionList": ["10.0.0.0/8"],
+            "outboundIPRangeInclusionList": ["10.1.0.0/16"],
+            "networkInterfaceExclusionList": ["net1"],
+        }
+    )
+    assert found(obj) == []
+    assert settings(obj).exclusions == Exclusions((22,), (3306, 5432), ("10.0.0.0/8",), ("10.1.0.0/16",), ("net1",))
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "everything", "fd00::/8", ""])
+def test_what_is_no_range_of_addresses_is_refused(text: str):
+    obj = mesh_config(traffic={"outboundIPRangeExclusionList": [text]})
+    assert found(obj) == [("ML273", "spec.traffic.outboundIPRangeExclusionList")]

@@ -6,7 +6,8 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from meshlab.dataplane.envoy import names
+from meshlab.dataplane.envoy import exclusions, names
+from meshlab.dataplane.envoy.intercept import arguments
 from meshlab.dataplane.envoy.probes import Probe, rewrite, to_json
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from meshlab.kube.objects import Object
 
 CONTAINER = "envoy"
+INIT_CONTAINER = "osm-init"
 UUID_LABEL = "osm-proxy-uuid"
 INTERCEPTION = "meshlab.dev/interception"
 AUDIENCE = "meshlab"
@@ -39,12 +41,33 @@ def inject(pod: Object, settings: SidecarSettings) -> Object:
         probes.extend(found)
         containers.append(_with_proxy_variables(rewritten) if settings.explicit else rewritten)
     result["spec"]["containers"] = [*containers, _sidecar(result, settings, probes)]
+    if not settings.explicit:
+        # The last of them: what the pod's own init containers do is done before there is a proxy to go through.
+        result["spec"]["initContainers"] = [*(spec.get("initContainers") or ()), _interception(pod, settings)]
     result["spec"]["volumes"] = [*(spec.get("volumes") or ()), *_volumes()]
     metadata = result.setdefault("metadata", {})
     metadata["labels"] = {**(metadata.get("labels") or {}), UUID_LABEL: str(uuid4())}
     interception = "explicit" if settings.explicit else "redirect"
     metadata["annotations"] = {**(metadata.get("annotations") or {}), INTERCEPTION: interception}
     return result
+
+
+def _interception(pod: Object, settings: SidecarSettings) -> dict[str, Any]:
+    return {
+        "name": INIT_CONTAINER,
+        "image": settings.image,
+        "command": ["python", "-m", "meshlab.dataplane.envoy.intercept"],
+        "args": arguments(exclusions.of_pod(pod, settings.exclusions)),
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+        "securityContext": {
+            "runAsUser": 0,
+            "runAsGroup": 0,
+            "runAsNonRoot": False,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
+        },
+    }
 
 
 def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe]) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from ipaddress import IPv4Network
 from typing import Any
 
 from meshlab.kube import Object
-from meshlab.mesh.settings import Settings
+from meshlab.mesh.settings import Exclusions, Settings
 from meshlab.policy.objects import namespace_of
 from meshlab.policy.osm.duration import duration
 from meshlab.policy.report import Report
@@ -16,11 +17,17 @@ from meshlab.policy.schema import check_shape
 NAMESPACE = "meshlab-system"
 NAME = "meshlab-mesh-config"
 
+_RANGE = "write it as in 10.0.0.0/8"
 _SHORTEST_CERTIFICATE = timedelta(minutes=1)
 _ACTED_ON = frozenset(
     {
         "traffic.enablePermissiveTrafficPolicyMode",
         "traffic.enableEgress",
+        "traffic.inboundPortExclusionList",
+        "traffic.networkInterfaceExclusionList",
+        "traffic.outboundIPRangeExclusionList",
+        "traffic.outboundIPRangeInclusionList",
+        "traffic.outboundPortExclusionList",
         "certificate.serviceCertValidityDuration",
         "sidecar.logLevel",
         "observability.osmLogLevel",
@@ -45,6 +52,7 @@ def read(obj: Object) -> Settings:
         egress=traffic.get("enableEgress", default.egress),
         certificate_validity=_validity(certificate) or default.certificate_validity,
         proxy_log_level=sidecar.get("logLevel", default.proxy_log_level),
+        exclusions=_exclusions(traffic),
         log_level=observability.get("osmLogLevel", default.log_level),
     )
 
@@ -62,9 +70,32 @@ def validate(obj: Object, report: Report) -> None:
         text = certificate["serviceCertValidityDuration"]
         what = f"{text!r} is not a duration of a minute or more, so the default is taken"
         report.warning("ML272", "spec.certificate.serviceCertValidityDuration", what, "write it as in 24h or 1h30m")
+    traffic = spec.get("traffic", {})
+    for field in ("outboundIPRangeExclusionList", "outboundIPRangeInclusionList"):
+        for text in traffic.get(field, ()):
+            if not _is_range(text):
+                report.error("ML273", f"spec.traffic.{field}", f"{text!r} is not a range of addresses", _RANGE)
     for field in _leaves(spec):
         if field not in _ACTED_ON:
             report.warning("ML271", f"spec.{field}", "OSM's setting is accepted but changes nothing", "remove it")
+
+
+def _exclusions(traffic: dict[str, Any]) -> Exclusions:
+    return Exclusions(
+        inbound_ports=tuple(traffic.get("inboundPortExclusionList", ())),
+        outbound_ports=tuple(traffic.get("outboundPortExclusionList", ())),
+        outbound_ranges=tuple(traffic.get("outboundIPRangeExclusionList", ())),
+        only_ranges=tuple(traffic.get("outboundIPRangeInclusionList", ())),
+        interfaces=tuple(traffic.get("networkInterfaceExclusionList", ())),
+    )
+
+
+def _is_range(text: str) -> bool:
+    try:
+        IPv4Network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _validity(certificate: dict[str, Any]) -> timedelta | None:

@@ -1,0 +1,115 @@
+"""Which connections of a pod does the kernel bring to its proxy, and which go past it?"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from meshlab.dataplane import SidecarSettings
+from meshlab.dataplane.envoy.exclusions import of_pod
+from meshlab.dataplane.envoy.inject import inject
+from meshlab.dataplane.envoy.intercept import arguments, parse
+from meshlab.dataplane.envoy.redirection import nat_rules
+from meshlab.errors import DataPlaneError
+from meshlab.mesh.settings import Exclusions
+
+EVERY_KIND = Exclusions((22, 80), (3306,), ("10.0.0.0/8",), ("10.96.0.0/12", "10.244.0.0/16"), ("net1",))
+SETTINGS = SidecarSettings(image="meshlab:1", controller="10.96.0.5", ca_bundle="PEM", explicit=False)
+
+
+def pod(**annotations: str) -> dict[str, Any]:
+    marks = {f"openservicemesh.io/{name.replace('_', '-')}": text for name, text in annotations.items()}
+    return {"metadata": {"annotations": marks}, "spec": {"containers": [{"name": "app"}]}}
+
+
+def rules(chain: str, exclusions: Exclusions) -> list[str]:
+    start = f"-A {chain} "
+    return [line.removeprefix(start) for line in nat_rules(exclusions).splitlines() if line.startswith(start)]
+
+
+def test_everything_that_comes_in_is_redirected_but_for_probes_and_metrics():
+    *past, last = rules("OSM_PROXY_INBOUND", Exclusions())
+    assert past == [f"-p tcp --dport {port} -j RETURN" for port in (15010, 15901, 15902, 15903, 15904)]
+    assert last == "-p tcp -j OSM_PROXY_IN_REDIRECT"
+    assert rules("OSM_PROXY_IN_REDIRECT", Exclusions()) == ["-p tcp -j REDIRECT --to-ports 15003"]
+
+
+def test_everything_that_goes_out_is_redirected_but_for_the_proxys_own_and_the_pods_talk_with_itself():
+    assert rules("OSM_PROXY_OUTBOUND", Exclusions()) == [
+        "-o lo ! -d 127.0.0.1/32 -m owner --uid-owner 1500 -j OSM_PROXY_IN_REDIRECT",
+        "-o lo -m owner ! --uid-owner 1500 -j RETURN",
+        "-m owner --uid-owner 1500 -j RETURN",
+        "-d 127.0.0.1/32 -j RETURN",
+        "-j OSM_PROXY_OUT_REDIRECT",
+    ]
+    assert rules("OSM_PROXY_OUT_REDIRECT", Exclusions()) == ["-p tcp -j REDIRECT --to-ports 15001"]
+
+
+def test_exclusions_come_in_osms_order():
+    assert rules("OSM_PROXY_OUTBOUND", EVERY_KIND)[4:] == [
+        "-o net1 -j RETURN",
+        "-d 10.0.0.0/8 -j RETURN",
+        "-p tcp --dport 3306 -j RETURN",
+        "-d 10.96.0.0/12 -j OSM_PROXY_OUT_REDIRECT",
+        "-d 10.244.0.0/16 -j OSM_PROXY_OUT_REDIRECT",
+        "-j RETURN",
+    ]
+    assert rules("OSM_PROXY_INBOUND", EVERY_KIND)[0] == "-i net1 -j RETURN"
+    assert "-p tcp --dport 80 -j RETURN" in rules("OSM_PROXY_INBOUND", EVERY_KIND)
+
+
+@pytest.mark.skipif(not shutil.which("iptables-restore"), reason="iptables is not on this machine")
+def test_iptables_understands_every_rule(unavailable):
+    command = ["unshare", "--user", "--map-root-user", "--net", "iptables-restore", "--noflush", "--test"]
+    done = subprocess.run(command, input=nat_rules(EVERY_KIND), text=True, capture_output=True, check=False, timeout=30)
+    if "unshare failed" in done.stderr or "Operation not permitted" in done.stderr:
+        unavailable("a network namespace of one's own")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("exclusions", [Exclusions(), EVERY_KIND])
+def test_the_command_line_carries_every_list(exclusions: Exclusions):
+    assert parse(arguments(exclusions)) == exclusions
+
+
+def test_annotations_add_to_what_goes_past_every_proxy():
+    annotated = pod(
+        outbound_port_exclusion_list="3306, 5432",
+        inbound_port_exclusion_list="22",
+        outbound_ip_range_exclusion_list="10.1.0.0/16",
+        outbound_ip_range_inclusion_list="10.96.0.0/12,",
+        network_interface_exclusion_list="net1",
+    )
+    found = of_pod(annotated, Exclusions(outbound_ports=(3306, 6379), outbound_ranges=("10.2.0.0/16",)))
+    assert found == Exclusions(
+        (22,), (3306, 6379, 5432), ("10.2.0.0/16", "10.1.0.0/16"), ("10.96.0.0/12",), ("net1",)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        ("outbound_port_exclusion_list", "http"),
+        ("inbound_port_exclusion_list", "0"),
+        ("inbound_port_exclusion_list", "65536"),
+        ("outbound_ip_range_exclusion_list", "10.0.0.1/8"),
+        ("outbound_ip_range_inclusion_list", "-j ACCEPT"),
+        ("network_interface_exclusion_list", "eth0 -j ACCEPT"),
+    ],
+)
+def test_a_list_that_can_not_be_read_is_refused(annotation: str, text: str):
+    with pytest.raises(DataPlaneError, match="ML354"):
+        of_pod(pod(**{annotation: text}), Exclusions())
+
+
+def test_the_rules_are_laid_last_before_the_app_starts_and_with_one_capability():
+    annotated = pod(outbound_port_exclusion_list="3306")
+    annotated["spec"]["initContainers"] = [{"name": "migrate"}]
+    own, ours = inject(annotated, SETTINGS)["spec"]["initContainers"]
+    assert own == {"name": "migrate"}
+    assert (ours["name"], ours["image"], ours["args"]) == ("osm-init", "meshlab:1", ["--past-outbound-ports", "3306"])
+    assert ours["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+    assert not ours["securityContext"]["allowPrivilegeEscalation"]
