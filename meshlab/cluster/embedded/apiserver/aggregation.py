@@ -115,11 +115,11 @@ class Aggregator:
     async def _check_forever(self) -> None:
         """After each change of what matters, and now and then, as a server may fail without a change."""
         while True:
-            waits = [asyncio.ensure_future(self._store.history(name).grown()) for name in _CHECKED]
+            waits = [asyncio.ensure_future(self._store.history(name).changed(_CHECK_SECONDS)) for name in _CHECKED]
             try:
                 await asyncio.sleep(0)  # lets the waits begin before the store is read
                 await asyncio.gather(*(self._check(stored.obj) for stored in self._store.list(COLLECTION)))
-                await asyncio.wait(waits, timeout=_CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for wait in waits:
                     wait.cancel()

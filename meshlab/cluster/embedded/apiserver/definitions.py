@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 60.0
+"""How long a wait for a change lasts before one looks anyway."""
+
 
 class Definitions:
     """Keeps a registry in step with the definitions in a store."""
@@ -54,7 +57,7 @@ class Definitions:
                 else:
                     self._take(event.stored.obj)
             position = history.end()
-            await history.grown()
+            await history.changed(_LOOK_SECONDS)
 
     def _take(self, definition: dict[str, Any]) -> None:
         if definition["metadata"].get("deletionTimestamp"):
@@ -79,13 +82,13 @@ class Definitions:
         """Delete every object of a kind, then let its definition go."""
         try:
             while (count := self._store.count(name)) > 0:
-                grown = asyncio.ensure_future(self._store.history(name).grown())
+                changed = asyncio.ensure_future(self._store.history(name).changed(_LOOK_SECONDS))
                 for stored in self._store.list(name):
                     await self._change(name, stored.key, _deleted)
                 if self._store.count(name) < count:
-                    grown.cancel()
+                    changed.cancel()
                 else:
-                    await grown
+                    await changed
             await self._change(crd.COLLECTION, ("", name), _released)
         finally:
             self._ending.discard(name)
