@@ -13,6 +13,8 @@ from meshlab.mesh.service import Endpoint, Protocol, Service, ServiceName, Servi
 INTERCEPTION = "meshlab.dev/interception"
 """The injector writes it on a pod: `explicit` where the network can't redirect, else `redirect`."""
 SERVICE_NAME = "kubernetes.io/service-name"
+_SIDECAR = "envoy"
+"""The name of the injected container, as in OSM."""
 _TEMPLATE_HASH = "pod-template-hash"
 _PROTOCOLS = {
     "http": Protocol.HTTP,
@@ -52,6 +54,14 @@ def workload(pod: Object) -> Workload:
 def is_over(pod: Object) -> bool:
     """Whether a pod has run its course and will never serve or call again."""
     return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def has_running_proxy(pod: Object) -> bool:
+    """Whether a pod's sidecar is up and meant to stay: one that is can be expected to answer."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return False
+    containers = (pod.get("status") or {}).get("containerStatuses") or []
+    return any(item["name"] == _SIDECAR and "running" in (item.get("state") or {}) for item in containers)
 
 
 def service(obj: Object, slices: Iterable[Object], workloads: Mapping[str, Workload]) -> Service:
@@ -122,5 +132,5 @@ def _container_ports(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         port
         for container in spec.get("containers") or []
         for port in container.get("ports") or []
-        if port.get("protocol", "TCP") == "TCP" and container["name"] != "envoy"
+        if port.get("protocol", "TCP") == "TCP" and container["name"] != _SIDECAR
     ]

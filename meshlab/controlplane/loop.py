@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from meshlab.controlplane.facts import has_running_proxy
 from meshlab.controlplane.push import Pusher
 from meshlab.controlplane.reader import Reader, Seen
 from meshlab.controlplane.receipts import Push, Receipts
 from meshlab.controlplane.svids import Svids
 from meshlab.controlplane.world import Reading, WorldReader
+from meshlab.kube.objects import POD
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.settings import Settings
 from meshlab.mesh.world import World
@@ -31,6 +33,8 @@ class Loop:
         self._receipts = receipts
         self.reading = Reading(World(), (), Settings())
         self.generation = 0
+        self._unread: set[str] = set()
+        """Kinds with changes that no turn has taken in yet: what a failed turn leaves to the next."""
         self._logged: frozenset[Finding] = frozenset()
         self.ready = asyncio.Event()
         """Set when the first world has been pushed."""
@@ -47,7 +51,9 @@ class Loop:
     async def _turn(self, batch: list[Seen]) -> None:
         now = asyncio.get_running_loop().time
         began = min((change.time for change in batch), default=now())
-        self.reading = self._worlds.read({change.ref.kind for change in batch})
+        self._unread |= {change.ref.kind for change in batch}
+        self.reading = self._worlds.read(self._unread)
+        self._unread.clear()
         self._log_findings()
         self._svids.lifetime = self.reading.settings.certificate_validity
         await self._svids.ensure({workload.identity for workload in self.reading.world.workloads if workload.meshed})
@@ -56,12 +62,19 @@ class Loop:
         milliseconds = (now() - began) * 1000
         if concerned:
             log.info("generation %d: %d proxies told after %.1f ms", self.generation, len(concerned), milliseconds)
-        await self._receipts.record(batch, Push(self.generation, milliseconds, concerned))
+        expected = {node: wanted for node, wanted in concerned.items() if self._will_answer(node)}
+        await self._receipts.record(batch, Push(self.generation, milliseconds, expected))
         self.ready.set()
 
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong now: in the policies, and in configurations that can't be made."""
         return (*self.reading.findings, *self._pusher.findings.values())
+
+    def _will_answer(self, node: str) -> bool:
+        """Whether a proxy is there to acknowledge. One that is yet to start reads the newest when it does."""
+        name, _, namespace = node.rpartition(".")
+        pod = self._reader.store(POD).get((namespace, name))
+        return pod is not None and has_running_proxy(pod)
 
     def _log_findings(self) -> None:
         for finding in self.reading.findings:

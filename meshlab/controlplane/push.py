@@ -13,7 +13,7 @@ from meshlab.mesh.project import project
 from meshlab.mesh.service import Workload
 from meshlab.mesh.view import ProxyView
 from meshlab.mesh.world import World
-from meshlab.xds import AdsServer, Snapshot
+from meshlab.xds import AdsServer
 
 log = logging.getLogger(__name__)
 
@@ -52,35 +52,39 @@ class Pusher:
             self.findings.pop(node, None)
             self._ads.forget(node)
         for node, workload in meshed.items():
-            told = _Told(project(world, workload), credentials(workload.identity))
-            if self._told.get(node) == told:
+            try:
+                generation = self._tell(node, world, workload, credentials)
+            except Exception as error:
+                log.exception("the configuration of proxy %s can't be made; it keeps what it has", node)
+                self._find(node, f"{type(error).__name__}: {error}")
                 continue
-            snapshot = self._compile(node, told)
-            if snapshot is None:
-                continue
-            self._told[node] = told
-            before = self._ads.proxies[node].generation
-            generation = self._ads.set_snapshot(node, snapshot)
-            if generation != before:
+            if generation is not None:
                 concerned[node] = generation
         return concerned
 
-    def _compile(self, node: str, told: _Told) -> Snapshot | None:
-        try:
-            snapshot = self._data_plane.compile(told.view, told.credentials)
-            problems = snapshot.consistent()
-        except Exception as error:
-            log.exception("the configuration of proxy %s can't be made; it keeps what it has", node)
-            problems = [f"{type(error).__name__}: {error}"]
-        if not problems:
-            self.findings.pop(node, None)
-            return snapshot
+    def _tell(
+        self, node: str, world: World, workload: Workload, credentials: Callable[[Identity], Credentials]
+    ) -> int | None:
+        """Set a proxy's snapshot; its generation, or None when there is nothing new to tell."""
+        told = _Told(project(world, workload), credentials(workload.identity))
+        if self._told.get(node) == told:
+            return None
+        snapshot = self._data_plane.compile(told.view, told.credentials)
+        if problems := snapshot.consistent():
+            log.error("the configuration of proxy %s does not hold together; it keeps what it has", node)
+            self._find(node, "; ".join(problems[:3]))
+            return None
+        self.findings.pop(node, None)
+        self._told[node] = told
+        before = self._ads.proxies[node].generation
+        generation = self._ads.set_snapshot(node, snapshot)
+        return generation if generation != before else None
+
+    def _find(self, node: str, what: str) -> None:
         self.findings[node] = Finding(
             code="ML351",
             about=f"proxy {node}",
             field="configuration",
-            what="; ".join(problems[:3]),
+            what=what,
             cure="it keeps its last good configuration; undo the change that this names, and report it",
         )
-        log.error("%s", self.findings[node])
-        return None

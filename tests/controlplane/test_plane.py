@@ -17,12 +17,13 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Delt
 from meshlab.controlplane.ca_store import certificate_authority
 from meshlab.controlplane.plane import ControlPlane
 from meshlab.identity import Grant, new_request, verify
-from meshlab.kube.objects import MUTATING_WEBHOOK, SECRET
+from meshlab.kube.objects import MUTATING_WEBHOOK, POD, SECRET
 from meshlab.xds.server import SERVICE as ADS
 
 if TYPE_CHECKING:
     from tests.controlplane.conftest import Api, Eventually, Running
 
+_REST_OF_A_STATUS = {"ready": True, "restartCount": 0, "image": "meshlab:latest", "imageID": ""}
 SERVER_NAME = "meshlab-controller.meshlab-system.svc"
 
 
@@ -256,6 +257,8 @@ async def test_a_change_reaches_the_proxy_and_its_receipt_says_so(
     stream = asyncio.create_task(proxy.run())
     try:
         await eventually(lambda: plane.ads.proxies["buyer.default"].settled >= 1, "the proxy has its configuration")
+        running = {"containerStatuses": [{"name": "envoy", "state": {"running": {}}, **_REST_OF_A_STATUS}]}
+        await api.kube.patch(POD, "buyer", {"status": running}, "default", subresource="status")
         split = await api.kube.apply(
             {
                 "apiVersion": "split.smi-spec.io/v1alpha4",
