@@ -69,7 +69,7 @@ class Installation:
         async with await self._connect() as kube:
             crds = manifests.read("crds")
             await self._apply(kube, crds, force=True)
-            await ready.established(kube, [crd["metadata"]["name"] for crd in crds])
+            await ready.served(kube, crds)
         return f"{len(crds)} kinds"
 
     async def apply_control_plane(self, say: Say) -> str:

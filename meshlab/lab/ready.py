@@ -5,22 +5,41 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable
 
-from meshlab.errors import ClusterError
+from meshlab.errors import ClusterError, PolicyError
 from meshlab.kube import Kube, Object, Ref, Reflector
-from meshlab.kube.objects import CRD, DEPLOYMENT, POD
+from meshlab.kube.objects import DEPLOYMENT, POD
 from meshlab.lab.steps import Say
 
 Key = tuple[str, str]
 _LONGEST_SECONDS = 180
+_POLL_SECONDS = 0.1
 
 
-async def established(kube: Kube, names: Collection[str]) -> None:
-    """Wait until the cluster serves these custom kinds."""
-    crds = Reflector(kube, CRD)
-    async with asyncio.timeout(_LONGEST_SECONDS):
-        async for _ in crds.changes():
-            if all(condition(crds.store.get(("", name), {}), "Established") for name in names):
-                return
+async def served(kube: Kube, crds: Collection[Object]) -> None:
+    """Wait until the cluster serves these custom kinds: a real one says Established a little before it does.
+
+    Raises ClusterError ML130 after three minutes.
+    """
+    about = ""
+    try:
+        async with asyncio.timeout(_LONGEST_SECONDS):
+            for crd in crds:
+                about = str(Ref.of(crd))
+                while not await _is_served(kube, crd):  # noqa: ASYNC110  # discovery can't be watched
+                    await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        what = f"the cluster does not serve it after {_LONGEST_SECONDS} s"
+        raise ClusterError("ML130", what, about=about, hint="kubectl describe crd") from None
+
+
+async def _is_served(kube: Kube, crd: Object) -> bool:
+    spec = crd["spec"]
+    try:
+        for version in spec["versions"]:
+            await kube.kind_of({"apiVersion": f"{spec['group']}/{version['name']}", "kind": spec["names"]["kind"]})
+    except PolicyError:
+        return False
+    return True
 
 
 async def available(kube: Kube, deployments: Collection[Key], say: Say) -> str:

@@ -148,7 +148,7 @@ def test_the_name_of_a_dead_daemon_in_the_hands_of_another_process(meshlab: Mesh
     with subprocess.Popen(["sleep", "600"]) as stranger:
         lab = folder / "labs" / "default"
         lab.mkdir(parents=True)
-        record = f'{{"pid": {stranger.pid}, "started": 1000000000.0, "port": 1, "octet": 99}}'
+        record = f'{{"pid": {stranger.pid}, "started": 1000000000.0, "port": 1, "octet": 99, "image": "meshlab:1"}}'
         (lab / "daemon.json").write_text(record)
         assert meshlab("status").returncode == 1
         assert meshlab("down").returncode == 0

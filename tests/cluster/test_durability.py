@@ -18,9 +18,11 @@ WRITERS = 4
 @pytest.fixture
 async def own(home: Path) -> AsyncIterator[EmbeddedCluster]:
     cluster = EmbeddedCluster("durable")
-    await cluster.up()
-    yield cluster
-    await cluster.purge()
+    try:
+        await cluster.up()
+        yield cluster
+    finally:
+        await cluster.purge()
 
 
 async def write_until_the_end(kube: Kube, writer: int, acknowledged: dict[str, int], some: asyncio.Event) -> None:

@@ -23,9 +23,11 @@ from meshlab.kube.objects import CONFIG_MAP, NODE, SERVICE
 async def own(home: Path, lab_name: str) -> AsyncIterator[EmbeddedCluster]:
     """A lab that runs, for one test alone."""
     cluster = EmbeddedCluster(lab_name)
-    await cluster.up()
-    yield cluster
-    await cluster.purge()
+    try:
+        await cluster.up()
+        yield cluster
+    finally:
+        await cluster.purge()
 
 
 def daemon_of(cluster: EmbeddedCluster) -> psutil.Process:
@@ -89,6 +91,34 @@ async def test_two_shells_that_start_a_lab_at_once_share_one_daemon(home: Path) 
         assert daemons == [daemon_of(cluster)]
     finally:
         await cluster.purge()
+
+
+async def test_an_up_whose_starter_was_killed_is_finished_by_the_next(home: Path) -> None:
+    code = "import asyncio; from meshlab.cluster.embedded import EmbeddedCluster as E; asyncio.run(E('late').up())"
+    cluster = EmbeddedCluster("late")
+    cluster.state.create()
+    try:
+        shell = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+        async with asyncio.timeout(30):
+            while not cluster.state.is_held():  # noqa: ASYNC110  # the lock of another process
+                await asyncio.sleep(0.005)
+        shell.kill()
+        await shell.wait()
+        await cluster.up()
+        async with await Kube.connect(cluster.kubeconfig()) as kube:
+            assert await kube.text("/readyz") == "ok"
+    finally:
+        await cluster.purge()
+
+
+async def test_a_daemon_of_another_version_is_replaced(own: EmbeddedCluster) -> None:
+    before = daemon_of(own)
+    own.image = "meshlab:9.9.9"
+    await own.up()
+    assert not before.is_running()
+    last = own.state.last()
+    assert last
+    assert last.image == "meshlab:9.9.9"
 
 
 async def test_down_ends_the_daemon_and_keeps_what_was_applied(own: EmbeddedCluster) -> None:

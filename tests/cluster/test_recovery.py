@@ -21,9 +21,11 @@ STREAM = "/apis/observe.meshlab.dev/v1alpha1/stream"
 @pytest.fixture
 async def own(home: Path) -> AsyncIterator[EmbeddedCluster]:
     cluster = EmbeddedCluster("recovery")
-    await install.start(cluster.name)
-    yield cluster
-    await cluster.purge()
+    try:
+        await install.start(cluster.name)
+        yield cluster
+    finally:
+        await cluster.purge()
 
 
 def processes(cluster: EmbeddedCluster) -> Counter[str]:

@@ -20,8 +20,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
     return made
 
 
-def me(**changes: float) -> Record:
-    return Record(**{"pid": os.getpid(), "started": psutil.Process().create_time(), "port": 1, "octet": 70, **changes})
+def me(started: float | None = None) -> Record:
+    return Record(os.getpid(), started or psutil.Process().create_time(), port=1, octet=70, image="meshlab:1")
 
 
 def test_state_is_readable_by_its_owner_alone(state: State) -> None:
@@ -86,8 +86,9 @@ def test_one_daemon_holds_the_lab_and_its_end_gives_it_back(state: State) -> Non
     with pytest.raises(ClusterError) as refusal:
         state.hold()
     assert refusal.value.code == "ML115"
+    assert state.is_held()
     os.close(held)
-    os.close(state.hold())
+    assert not state.is_held()
 
 
 async def test_two_changes_of_one_lab_wait_for_each_other(state: State) -> None:

@@ -16,7 +16,7 @@ import psutil
 
 from meshlab.cluster.embedded.apiserver.pki import Pki
 from meshlab.cluster.embedded.node.cleanup import end_leftovers
-from meshlab.cluster.embedded.state import State, write_private, writing
+from meshlab.cluster.embedded.state import Record, State, write_private, writing
 from meshlab.errors import ClusterError
 from meshlab.kube import Kube
 from meshlab.kube.objects import SERVICE
@@ -25,6 +25,7 @@ from meshlab.version import __version__
 HOST = "127.0.0.1"
 _START_SECONDS = 60
 _STOP_SECONDS = 30
+_POLL_SECONDS = 0.05
 
 
 class EmbeddedCluster:
@@ -46,7 +47,11 @@ class EmbeddedCluster:
         """
         self.state.create()
         async with self.state.changing():
-            running = self.state.daemon()
+            running = await self._running()
+            if running and running[0].image != self.image:
+                # Of another version: it would not know the image that this one writes into pods.
+                await asyncio.to_thread(_end, running[0].pid)
+                running = None
             if running is None:
                 await self._start()
             elif not self.state.kubeconfig.exists():
@@ -82,7 +87,7 @@ class EmbeddedCluster:
         async with self.state.changing():
             running = self.state.daemon()
             if running:
-                await asyncio.to_thread(_end, running[1].pid)
+                await asyncio.to_thread(_end, running[0].pid)
             # A daemon that was killed before could not end its pods.
             await asyncio.to_thread(end_leftovers, self.state.pods)
 
@@ -90,6 +95,13 @@ class EmbeddedCluster:
         """`down`, and forget everything that was stored."""
         await self.down()
         self.state.remove()
+
+    async def _running(self) -> tuple[Record, psutil.Process] | None:
+        """The daemon, when need be after waiting for one whose starter was killed before it was ready."""
+        async with asyncio.timeout(_START_SECONDS):
+            while (running := self.state.daemon()) is None and self.state.is_held():  # noqa: ASYNC110  # another process
+                await asyncio.sleep(_POLL_SECONDS)
+        return running
 
     async def _start(self) -> None:
         reading, launcher = self._launch()

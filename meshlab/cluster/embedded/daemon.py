@@ -56,7 +56,7 @@ async def serve(state: State, image: str, ready: Callable[[], None]) -> None:
         stack.push_async_callback(_cancel, controllers)
         stack.push_async_callback(_cancel, asyncio.create_task(_keep_running("node", node.run)))
         await node.ready()
-        state.remember(Record(os.getpid(), psutil.Process().create_time(), port, block.octet))
+        state.remember(Record(os.getpid(), psutil.Process().create_time(), port, block.octet, image))
         log.info("ready: https://%s:%d, addresses 127.%d.*, pid %d", HOST, port, block.octet, os.getpid())
         ready()
         await asyncio.Event().wait()

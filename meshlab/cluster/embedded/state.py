@@ -77,6 +77,7 @@ class Record:
     started: float
     port: int
     octet: int
+    image: str
 
     def process(self) -> psutil.Process | None:
         """The daemon's process, or None when it is gone, even if another process has its id now."""
@@ -161,6 +162,14 @@ class State:
             hint = f"meshlab down --name {self.name}"
             raise ClusterError("ML115", "another daemon holds it", about=f"lab {self.name}", hint=hint) from None
         return descriptor
+
+    def is_held(self) -> bool:
+        """Whether some daemon has the lab's lock. Ask while `changing`: nobody else starts one then."""
+        try:
+            os.close(self.hold())
+        except ClusterError:
+            return True
+        return False
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
