@@ -3,6 +3,7 @@
 ``cluster``  the embedded cluster alone: an API server, controllers, a node
 ``mesh``     a second one, with the control plane
 ``demo``     a third one, with the control plane and the bookstore
+``corner``   a namespace of the first, for one test
 
 They are labs of their own, so a test of the one can't be disturbed by what another test leaves in the other.
 """
@@ -14,20 +15,28 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import psutil
 import pytest
 
 from meshlab.cluster.embedded import EmbeddedCluster
-from meshlab.kube import Kube
+from meshlab.cluster.embedded.controllers import run_controllers
+from meshlab.cluster.embedded.node import Node
+from meshlab.kube import Kind, Kube, Object, load
+from meshlab.kube.objects import EVENT, NAMESPACE
 from meshlab.lab import install
 from meshlab.lab.kubectl import find_kubectl
 
+ORACLE = os.environ.get("MESHLAB_ORACLE_KUBECONFIG", "")
+
+T = TypeVar("T")
 Unavailable = Callable[[str], NoReturn]
 
 
@@ -95,6 +104,79 @@ def demo(home: Path) -> Iterator[RunningLab]:
     with _running("demo") as embedded:
         asyncio.run(install.start(embedded.name))
         yield RunningLab(embedded.name, embedded.kubeconfig())
+
+
+@dataclass(frozen=True)
+class Corner:
+    """A namespace that one test has for itself."""
+
+    kube: Kube
+    namespace: str
+
+    async def apply(self, text: str) -> list[Object]:
+        """Create what a text of YAML says, here."""
+        here = {"namespace": self.namespace}
+        return [await self.kube.create({**obj, "metadata": {**obj["metadata"], **here}}) for obj in load(text)]
+
+    async def get(self, kind: Kind, name: str) -> Object:
+        """An object of this namespace."""
+        return await self.kube.get(kind, name, self.namespace)
+
+    async def list(self, kind: Kind, labels: str = "") -> list[Object]:
+        """The objects of a kind in this namespace."""
+        return await self.kube.list(kind, self.namespace, labels=labels)
+
+    async def patch(self, kind: Kind, name: str, body: Any) -> Object:
+        """Merge a patch into an object."""
+        return await self.kube.patch(kind, name, body, self.namespace)
+
+    async def events(self, name: str) -> dict[str, str]:
+        """What Events say of the object with a name: the newest message by reason."""
+        found = await self.kube.list(EVENT, self.namespace, fields=f"involvedObject.name={name}")
+        return {event["reason"]: event["message"] for event in found}
+
+    async def eventually(self, check: Callable[[], Awaitable[T]], seconds: float = 15) -> T:
+        """The first true answer of a check. Fails when there is none in time."""
+        async with asyncio.timeout(seconds):
+            while not (answer := await check()):  # noqa: ASYNC110  # the other end is another process
+                await asyncio.sleep(0.02)
+        return answer
+
+
+@pytest.fixture
+async def corner(ground: Path) -> AsyncIterator[Corner]:
+    """A new namespace on the `ground`, gone afterwards."""
+    async with await Kube.connect(ground) as kube:
+        name = f"test-{uuid.uuid4().hex[:8]}"
+        await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        yield Corner(kube, name)
+        await kube.delete(NAMESPACE, name)
+
+
+@pytest.fixture(scope="session")
+def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A kubeconfig: of the embedded cluster, or of a real API server that MESHLAB_ORACLE_KUBECONFIG names, with our
+    controllers and node.
+    """
+    if not ORACLE:
+        yield request.getfixturevalue("cluster").kubeconfig
+        return
+    ended = threading.Event()
+
+    async def serve() -> None:
+        async with await Kube.connect(ORACLE) as kube, asyncio.TaskGroup() as tasks:
+            node = Node(kube, tmp_path_factory.mktemp("node"), image="meshlab:test", network="loopback", octet=120)
+            parts = [tasks.create_task(run_controllers(kube)), tasks.create_task(node.run())]
+            await asyncio.to_thread(ended.wait)
+            await node.stop()
+            for part in parts:
+                part.cancel()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    yield Path(ORACLE)
+    ended.set()
+    thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from meshlab.cluster.embedded.clock import seconds_since
@@ -72,5 +73,5 @@ def _deletion_cost(metadata: Mapping[str, Any]) -> int:
 
 
 def _moment(text: str | None) -> float:
-    """Seconds, later is greater; what never happened is latest."""
-    return -seconds_since(text) if text else float("inf")
+    """Seconds since the epoch; what never happened is latest."""
+    return datetime.fromisoformat(text).timestamp() if text else float("inf")

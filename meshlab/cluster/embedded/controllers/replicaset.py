@@ -136,11 +136,9 @@ def _conditions(replica_set: Object, failure: ApiError | None) -> list[dict[str,
     others = [found for found in before if found["type"] != "ReplicaFailure"]
     if failure is None:
         return others
-    known = condition(replica_set, "ReplicaFailure")
-    if known.get("message") == failure.message:
-        return list(before)
-    reason = "FailedCreate"
-    failed = {"type": "ReplicaFailure", "status": "True", "reason": reason, "message": failure.message}
+    if condition(replica_set, "ReplicaFailure"):
+        return list(before)  # a new message each time would be a change, and bring the next try at once
+    failed = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": failure.message}
     return [*others, {**failed, "lastTransitionTime": now()}]
 
 

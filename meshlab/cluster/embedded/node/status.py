@@ -17,7 +17,7 @@ from meshlab.kube.objects import POD
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 0.5
+_RETRY_SECONDS = 0.1
 
 _Reason = tuple[str, str]
 """Why a condition doesn't hold: a word, and a sentence."""
@@ -106,7 +106,7 @@ class StatusWriter:
             try:
                 await self.write()
             except ApiError as error:
-                if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                if error.status == HTTPStatus.NOT_FOUND:
                     return
                 log.warning("status of pod %s/%s: %s", self._namespace, self._name, error)
                 await self._again()
