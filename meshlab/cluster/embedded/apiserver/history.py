@@ -36,7 +36,7 @@ class History:
         self._events: list[Event] = []
         self._dropped = 0
         self._bytes = 0
-        self._grown = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def append(self, event: Event) -> None:
         """Add an event and wake every watcher."""
@@ -48,8 +48,8 @@ class History:
 
     def wake(self) -> None:
         """Have every watcher look again."""
-        self._grown.set()
-        self._grown = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def position(self, version: int) -> int | None:
         """Where to read what came after a version; None when the window no longer reaches back so far."""
@@ -65,11 +65,13 @@ class History:
         """The events from a position on; None when some of them have left the window."""
         return None if position < self._dropped else self._events[position - self._dropped :]
 
-    async def grown(self, seconds: float | None = None) -> None:
+    async def changed(self, seconds: float | None = None) -> None:
         """Wait for the next event, or at most so long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._grown.wait()
+                await self._changed.wait()
+
+    grown = changed
 
     def _shrink(self) -> None:
         leaving = self._events[: len(self._events) // 4 + 1]

@@ -177,7 +177,7 @@ class _Watch:
             if ending:
                 return
             if position == self._history.end():
-                await self._history.grown(min(bookmark_at, self._deadline) - now)
+                await self._history.changed(min(bookmark_at, self._deadline) - now)
 
     def _initial(self) -> bytes:
         items = self._server.store.list(self._resource.storage, self._namespace)
