@@ -79,7 +79,7 @@ def _exchange(
     tags = {tag: value for tag, value in common.custom_tags.items() if value != _NOTHING}
     side = Side(tags[_SIDE])
     ends = (
-        _client_side(common, tags, reporter)
+        _client_side(common, tags, reporter, workload_at)
         if side is Side.CLIENT
         else _server_side(common, tags, reporter, workload_at)
     )
@@ -95,13 +95,17 @@ def _exchange(
     )
 
 
-def _client_side(common: AccessLogCommon, tags: dict[str, str], reporter: Reporter) -> dict[str, Any]:
+def _client_side(
+    common: AccessLogCommon, tags: dict[str, str], reporter: Reporter, workload_at: WorkloadAt
+) -> dict[str, Any]:
+    # A pod that was dialled itself carries no metadata: it is known by the address.
+    dialled = common.upstream_remote_address.socket_address.address
     return {
         "source": reporter.identity,
         "source_workload": reporter.workload,
         "destination": Identity.from_spiffe_id(tags.get("upstream_peer", "")),
-        "destination_workload": tags.get("workload", ""),
-        "upstream": common.upstream_cluster,
+        "destination_workload": tags.get("workload") or workload_at(dialled),
+        "upstream": common.upstream_cluster.removesuffix(names.DIRECT),
         "tls_version": tags.get("upstream_tls", ""),
     }
 

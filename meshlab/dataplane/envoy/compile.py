@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from meshlab.dataplane.base import Credentials
-from meshlab.dataplane.envoy import clusters, egress, endpoints, listeners, names, routes, secrets
+from meshlab.dataplane.envoy import clusters, direct, egress, endpoints, listeners, names, routes, secrets
 from meshlab.mesh.view import ProxyView
 from meshlab.xds import Resource, Snapshot
 
@@ -19,6 +19,8 @@ _upstream_endpoints = _shared(endpoints.upstream)
 _local_cluster = _shared(clusters.local)
 _passthrough = _shared(egress.passthrough)
 _forward = _shared(egress.forward)
+_direct_cluster = _shared(direct.direct_cluster)
+_direct_routes = _shared(direct.direct_routes)
 _inbound_listener = _shared(listeners.inbound)
 _outbound_explicit = _shared(listeners.outbound_explicit)
 _outbound_redirected = _shared(listeners.outbound_redirected)
@@ -79,8 +81,12 @@ def _outbound(view: ProxyView) -> Iterator[Resource]:
         if view.egress:
             yield _forward()
         return
-    if listener := _outbound_redirected(view.outbound, egress=view.egress):
+    if listener := _outbound_redirected(view.outbound, view.clusters, egress=view.egress):
         yield listener
+    for cluster in view.clusters:
+        yield _direct_cluster(cluster, view.trust_domain)
+        if cluster.protocol.is_http:
+            yield _direct_routes(cluster)
     if view.egress:
         yield _passthrough()
     for service in view.outbound:

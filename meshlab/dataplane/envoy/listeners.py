@@ -19,13 +19,14 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from meshlab.dataplane.envoy import hcm, names
 from meshlab.dataplane.envoy.access_log import tcp_log
+from meshlab.dataplane.envoy.direct import reaches
 from meshlab.dataplane.envoy.endpoints import socket_address
 from meshlab.dataplane.envoy.rbac import tcp_sources
 from meshlab.dataplane.envoy.secrets import HTTP1, HTTP2, NEEDS, anybody_of, pack, server_tls
 from meshlab.mesh.exchange import Side
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.rules import Permission
-from meshlab.mesh.view import InboundPort, OutboundService
+from meshlab.mesh.view import InboundPort, OutboundService, UpstreamCluster
 from meshlab.xds import Resource
 from meshlab.xds.resource import TypeUrl
 
@@ -86,14 +87,16 @@ def outbound_explicit(address: str, *, egress: bool) -> Resource:
     return Resource.of(names.OUTBOUND_LISTENER, listener, needs=((names.ROUTES, names.EXPLICIT_ROUTES),))
 
 
-def outbound_redirected(services: Iterable[OutboundService], *, egress: bool) -> Resource | None:
-    """What the app sends anywhere: the address and port it was meant for say which Service is called."""
+def outbound_redirected(
+    services: Iterable[OutboundService], clusters: tuple[UpstreamCluster, ...], *, egress: bool
+) -> Resource | None:
+    """What the app sends anywhere: the address and port it was meant for say which Service is called, or which pod."""
     chains: list[FilterChain] = []
     needs: list[tuple[TypeUrl, str]] = []
     taken: set[tuple[str, int]] = set()
     for service in services:
         port = service.upstream.port
-        addresses = [address for address in service.cluster_ips if (address, port) not in taken]
+        addresses = [address for address in _addresses(service, clusters) if (address, port) not in taken]
         taken.update((address, port) for address in addresses)
         if not addresses:
             continue
@@ -105,11 +108,13 @@ def outbound_redirected(services: Iterable[OutboundService], *, egress: bool) ->
             shares = [(str(upstream), weight) for upstream, weight in service.routes[-1].backends if weight > 0]
             traffic = _tcp(shares, Side.CLIENT)
             needs.extend((names.CLUSTER, name) for name, _ in shares)
-        match = FilterChainMatch(
-            destination_port=UInt32Value(value=port),
-            prefix_ranges=[_host_range(address) for address in addresses],
-        )
-        chains.append(FilterChain(name=str(service.upstream), filter_chain_match=match, filters=[traffic]))
+        chains.append(_meant_for(str(service.upstream), addresses, port, traffic))
+    for reach in reaches(clusters, taken):
+        to, routes = names.direct_cluster(reach.cluster.upstream), names.direct_routes(reach.cluster.upstream)
+        http = reach.cluster.protocol.is_http
+        traffic = hcm.outbound(routes) if http else _tcp([(to, 1)], Side.CLIENT)
+        needs.append((names.ROUTES, routes) if http else (names.CLUSTER, to))
+        chains.append(_meant_for(f"{to}|{reach.port}", reach.addresses, reach.port, traffic))
     if not chains and not egress:
         return None
     listener = Listener(
@@ -123,6 +128,20 @@ def outbound_redirected(services: Iterable[OutboundService], *, egress: bool) ->
         listener.default_filter_chain.CopyFrom(FilterChain(name="egress", filters=[passthrough]))
         needs.append((names.CLUSTER, names.EGRESS_CLUSTER))
     return Resource.of(names.OUTBOUND_LISTENER, listener, needs=tuple(needs))
+
+
+def _addresses(service: OutboundService, clusters: Iterable[UpstreamCluster]) -> tuple[str, ...]:
+    """Where calls to the Service as a whole are recognised. Without a split a headless one is but its pods."""
+    alone = service.routes[-1].backends == ((service.upstream, 1),) and len(service.routes) == 1
+    own = next((cluster.endpoints for cluster in clusters if cluster.upstream == service.upstream), ())
+    pods = {endpoint.address for endpoint in own if endpoint.meshed} if alone else set[str]()
+    return tuple(address for address in service.cluster_ips if address not in pods)
+
+
+def _meant_for(name: str, addresses: Iterable[str], port: int, traffic: Filter) -> FilterChain:
+    ranges = [_host_range(address) for address in addresses]
+    match = FilterChainMatch(destination_port=UInt32Value(value=port), prefix_ranges=ranges)
+    return FilterChain(name=name, filter_chain_match=match, filters=[traffic])
 
 
 def _tcp(shares: list[tuple[str, int]], side: Side) -> Filter:

@@ -41,6 +41,9 @@ ALPN = "osm"
 PERMISSIVE = "(permissive mode)"
 """The RBAC policy that lets everybody in; no Kubernetes object can have this name."""
 
+DIRECT = "|direct"
+"""Ends the name of what serves connections that were meant for a pod and not for its Service."""
+
 TLS_MATCH = "envoy.transport_socket_match"
 METADATA = "meshlab"
 """Where endpoints carry their pod's name, for the access log."""
@@ -49,6 +52,16 @@ METADATA = "meshlab"
 def outbound_routes(upstream: object) -> str:
     """The routes of calls to a Service port, where the kernel redirects."""
     return f"rds-outbound.{upstream}"
+
+
+def direct_cluster(upstream: object) -> str:
+    """The pods of a Service port, each reached at its own address."""
+    return f"{upstream}{DIRECT}"
+
+
+def direct_routes(upstream: object) -> str:
+    """The routes of connections to such a pod."""
+    return f"rds-outbound.{upstream}{DIRECT}"
 
 
 def inbound_routes(identity: object, port: int) -> str:
