@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Coroutine, Hashable
+from concurrent.futures import Future
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,11 @@ from meshlab.lab.stream import ROOT, Stream
 from meshlab.observe import frames
 from meshlab.widgets import CertificatesWidget, Dashboard, SplitWidget
 
+_FIRST_SIGHT_SECONDS = 5
+
+# Widgets say what they can't reach; Python's handler of last resort would say it again below some cell.
+logging.getLogger("meshlab").addHandler(logging.NullHandler())
+
 
 class Lab:
     """A running lab. Make one with `meshlab.up()`.
@@ -41,6 +49,8 @@ class Lab:
         self._kube = self._loop.run(Kube.connect(started.kubeconfig))
         self._stream = Stream(self._kube)
         self._widgets: dict[Hashable, Any] = {}
+        self._running: list[Future[Any]] = []
+        self._closed = False
 
     def apply(self, source: str | Path, *, force: bool = False) -> applying.Receipt:
         """Apply YAML, a file or a folder, and tell which proxies took it, and when.
@@ -80,11 +90,20 @@ class Lab:
 
     def down(self) -> None:
         """End the lab and every process it started. `meshlab.up()` starts it again as it was."""
+        self.close()
         self._loop.run(EmbeddedCluster(self.name).down())
 
+    def close(self) -> None:
+        """Let go of the cluster: its widgets stand still from now on. The lab goes on without."""
+        self._closed = True
+        for future in self._running:
+            future.cancel()
+        self._loop.run(self._stream.close())
+        self._loop.run(self._kube.close())
+
     def serves(self, started: Started) -> bool:
-        """Whether it is connected to what was started: a cluster that was purged comes back as another."""
-        return self._credentials == started.kubeconfig.read_bytes()
+        """Whether it is connected to what was started: a lab that was down comes back at another address."""
+        return not self._closed and self._credentials == started.kubeconfig.read_bytes()
 
     def __repr__(self) -> str:
         return _text(self.status())
@@ -100,7 +119,8 @@ class Lab:
             control = splitting.SplitControl(self._kube, widget, root, leaves)
             self._widgets["split", root] = widget
             self._start(control.run(), widget)
-            await control.shown.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(control.shown.wait(), _FIRST_SIGHT_SECONDS)
         found: SplitWidget = self._widgets["split", root]
         return found
 
@@ -125,7 +145,8 @@ class Lab:
 
     def _start(self, work: Coroutine[Any, Any, Any], widget: SplitWidget | CertificatesWidget) -> None:
         """Hand work over; what goes wrong is shown where the learner looks."""
-        self._loop.start(work, on_error=lambda error: widget.show(error=str(error) or type(error).__name__))
+        future = self._loop.start(work, on_error=lambda error: widget.show(error=str(error) or type(error).__name__))
+        self._running = [*(running for running in self._running if not running.done()), future]
 
 
 _labs: dict[str, Lab] = {}
@@ -140,7 +161,10 @@ def up(name: str | None = None, demo: bool = True) -> Lab:  # noqa: FBT001, FBT0
     name = name or os.environ.get("MESHLAB_NAME", "default")
     progress = Progress(lab_loop())
     started = progress.follow(install.start(name, demo, progress.hear))
-    if name not in _labs or not _labs[name].serves(started):
+    known = _labs.get(name)
+    if known is None or not known.serves(started):
+        if known:
+            known.close()
         _labs[name] = Lab(started)
     magics.use(_labs[name])
     return _labs[name]

@@ -60,6 +60,11 @@ class Stream:
             self._reading.cancel()
             self._reading = None
 
+    async def close(self) -> None:
+        """Nobody listens any more."""
+        for listener in tuple(self._listeners):
+            await self.remove(listener)
+
     async def _read(self) -> None:
         since: float | None = None
         failures = 0
