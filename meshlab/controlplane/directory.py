@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from meshlab.mesh.service import Workload
+from meshlab.mesh.service import ServiceName, Workload
 from meshlab.mesh.view import Upstream
 from meshlab.mesh.world import World
 
@@ -19,7 +19,7 @@ class WorldDirectory:
         self._hosts = {
             host: service
             for service in world.services
-            for host in (*service.name.hosts(), *service.cluster_ips, f"{service.name.namespace}:{service.name.name}")
+            for host in (*service.name.hosts(), *service.cluster_ips)
         }
         self.root = lru_cache(1024)(self._root)
 
@@ -34,7 +34,8 @@ class WorldDirectory:
     def _root(self, authority: str, caller_namespace: str, upstream: str) -> str:
         """The Service port that was asked for by this authority; the upstream where the authority names none."""
         host, _, port = authority.partition(":")
-        service = self._hosts.get(host.lower().rstrip(".")) or self._hosts.get(f"{caller_namespace}:{host}")
+        bare = ServiceName(caller_namespace, host)
+        service = self._hosts.get(host.lower().rstrip(".")) or self.world.service_by_name.get(bare)
         if service is None:
             return upstream
         number = int(port) if port.isdecimal() else int(upstream.rpartition("|")[2] or 80)
