@@ -17,9 +17,7 @@ class WorldDirectory:
         self._by_address = {item.address: f"{item.namespace}/{item.name}" for item in world.workloads if item.address}
         self._workloads = {f"{item.namespace}/{item.name}": item for item in world.workloads}
         self._hosts = {
-            host: service
-            for service in world.services
-            for host in (*service.name.hosts(), *service.cluster_ips)
+            host: service for service in world.services for host in (*service.name.hosts(), *service.cluster_ips)
         }
         self.root = lru_cache(1024)(self._root)
 
