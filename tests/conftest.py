@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -30,7 +31,7 @@ from meshlab.cluster.embedded import EmbeddedCluster
 from meshlab.cluster.embedded.controllers import run_controllers
 from meshlab.cluster.embedded.node import Node
 from meshlab.kube import Kind, Kube, Object, load
-from meshlab.kube.objects import EVENT, NAMESPACE
+from meshlab.kube.objects import EVENT, NAMESPACE, SERVICE_ACCOUNT
 from meshlab.lab import install
 from meshlab.lab.kubectl import find_kubectl
 
@@ -38,6 +39,11 @@ ORACLE = os.environ.get("MESHLAB_ORACLE_KUBECONFIG", "")
 
 T = TypeVar("T")
 Unavailable = Callable[[str], NoReturn]
+
+
+def pytest_configure() -> None:
+    """A polite signal (CI that ran out of time) ends the tests as Ctrl-C does: labs are taken down."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ class Corner:
         found = await self.kube.list(EVENT, self.namespace, fields=f"involvedObject.name={name}")
         return {event["reason"]: event["message"] for event in found}
 
-    async def eventually(self, check: Callable[[], Awaitable[T]], seconds: float = 15) -> T:
+    async def eventually(self, check: Callable[[], Awaitable[T]], seconds: float = 60) -> T:
         """The first true answer of a check. Fails when there is none in time."""
         async with asyncio.timeout(seconds):
             while not (answer := await check()):  # noqa: ASYNC110  # the other end is another process
@@ -149,7 +155,9 @@ async def corner(ground: Path) -> AsyncIterator[Corner]:
     async with await Kube.connect(ground) as kube:
         name = f"test-{uuid.uuid4().hex[:8]}"
         await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        yield Corner(kube, name)
+        made = Corner(kube, name)
+        await made.eventually(lambda: kube.find(SERVICE_ACCOUNT, "default", name))
+        yield made
         await kube.delete(NAMESPACE, name)
 
 
