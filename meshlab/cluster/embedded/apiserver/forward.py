@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -98,8 +99,18 @@ async def _pass_back(http: web.BaseRequest, answer: aiohttp.ClientResponse) -> w
     if answer.content_length is not None:
         response.content_length = answer.content_length
     await response.prepare(http)
-    if http.method != _HEAD:
-        async for part in answer.content.iter_any():
-            await response.write(part)
-    await response.write_eof()
+    with contextlib.suppress(ConnectionError):  # the client has gone: there is nobody to tell
+        try:
+            if http.method != _HEAD:
+                async for part in answer.content.iter_any():
+                    await response.write(part)
+            await response.write_eof()
+        except aiohttp.ClientPayloadError:
+            _break_off(http)
     return response
+
+
+def _break_off(http: web.BaseRequest) -> None:
+    """End the connection: the answer has begun and can't be completed, and the client must not think it is."""
+    if http.transport:
+        http.transport.abort()
