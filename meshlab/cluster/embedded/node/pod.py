@@ -161,7 +161,7 @@ class PodWorker:
 
     @property
     def _sidecars(self) -> list[Container]:
-        return [container for container in self._init if container.spec.get("restartPolicy") == "Always"]
+        return status.sidecars(self._init)
 
     @property
     def _is_deleted(self) -> bool:

@@ -23,13 +23,18 @@ _Reason = tuple[str, str]
 """Why a condition doesn't hold: a word, and a sentence."""
 
 
+def sidecars(init: Sequence[Container]) -> list[Container]:
+    """The init containers that go on running beside the others."""
+    return [container for container in init if container.spec.get("restartPolicy") == "Always"]
+
+
 def phase(restart: str, init: Sequence[Container], containers: Sequence[Container]) -> str:
     """The pod's phase from the states of its containers."""
     if any(container.is_ended and container.exit_code for container in init):
         return "Failed"
     if any(not (container.is_ended or container.started.is_set()) for container in init):
         return "Pending"
-    if all(container.is_ended for container in containers):
+    if all(container.is_ended for container in [*containers, *sidecars(init)]):
         failed = any(container.exit_code for container in containers)
         return "Failed" if failed else "Succeeded"
     if all(container.is_running or container.is_ended or container.has_run for container in containers):
@@ -43,8 +48,7 @@ def conditions(
     """The conditions that the node decides; each keeps its time of transition as long as it says the same."""
     done = phase_now == "Succeeded"
     waiting = [] if done else [c.name for c in init if not ((c.is_ended and c.exit_code == 0) or c.started.is_set())]
-    sidecars = [c for c in init if c.spec.get("restartPolicy") == "Always"]
-    serving = [*containers, *(sidecars if not waiting else [])]
+    serving = [*containers, *(sidecars(init) if not waiting else [])]
     unready = [container.name for container in serving if not container.is_ready]
     have = {found["type"]: found for found in (pod.get("status") or {}).get("conditions") or []}
     gates = [gate["conditionType"] for gate in pod["spec"].get("readinessGates") or []]
