@@ -57,9 +57,10 @@ def refused(done: subprocess.CompletedProcess[str], code: str) -> str:
     return done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_is_not_ours_to_write(meshlab: Meshlab, folder: Path) -> None:
     folder.chmod(0o555)
+    if os.access(folder, os.W_OK):
+        pytest.skip("root may write everywhere")
     said = refused(meshlab("up", "--no-demo"), "ML111")
     assert "Permission denied" in said
     assert str(folder) in said
