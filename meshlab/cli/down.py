@@ -6,7 +6,8 @@ import argparse
 import asyncio
 
 from meshlab.cli.options import Verbs, add_verb
-from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.cluster.kind import KindCluster
+from meshlab.cluster.labs import cluster_of
 
 
 def add(verbs: Verbs) -> None:
@@ -17,7 +18,8 @@ def add(verbs: Verbs) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Stop it; stopping what is stopped is no error."""
-    cluster = EmbeddedCluster(arguments.name)
+    cluster = cluster_of(arguments.name)
     asyncio.run(cluster.purge() if arguments.purge else cluster.down())
-    print(f"Lab {arguments.name} is {'removed' if arguments.purge else 'stopped'}.")
+    gone = arguments.purge or cluster.kind == KindCluster.kind
+    print(f"Lab {arguments.name} is {'removed' if gone else 'stopped'}.")
     return 0

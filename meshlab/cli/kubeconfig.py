@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from meshlab.cli.options import Verbs, add_verb
-from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.cluster.labs import cluster_of
 
 
 def add(verbs: Verbs) -> None:
@@ -15,5 +15,5 @@ def add(verbs: Verbs) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the path alone, so that a shell can use it."""
-    print(EmbeddedCluster(arguments.name).kubeconfig())
+    print(cluster_of(arguments.name).kubeconfig())
     return 0

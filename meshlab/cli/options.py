@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import TypeAlias
 
+from meshlab.cluster.labs import KINDS
+
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # argparse has no public name for it
 Run = Callable[[argparse.Namespace], int]
 
@@ -17,3 +19,11 @@ def add_verb(verbs: Verbs, name: str, run: Run, help_text: str, *, named: bool =
     if named:
         parser.add_argument("--name", default="default", help="the lab's name (default: default)")
     return parser
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """--cluster, the kind of cluster a lab is to run on."""
+    help_text = (
+        "where it runs: in a process of its own (embedded), or in containers (kind); default: where it is, or embedded"
+    )
+    parser.add_argument("--cluster", choices=KINDS, help=help_text)

@@ -8,7 +8,7 @@ import time
 
 from rich.console import Console
 
-from meshlab.cli.options import Verbs, add_verb
+from meshlab.cli.options import Verbs, add_cluster, add_verb
 from meshlab.cli.progress import StepsOnTerminal
 from meshlab.lab import install
 
@@ -16,6 +16,7 @@ from meshlab.lab import install
 def add(verbs: Verbs) -> None:
     """Describe the verb."""
     parser = add_verb(verbs, "up", run, "start a mesh; safe to repeat")
+    add_cluster(parser)
     parser.add_argument("--no-demo", action="store_true", help="without the bookstore")
 
 
@@ -24,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     console = Console(highlight=False)
     with StepsOnTerminal(console) as progress:
-        started = asyncio.run(install.start(arguments.name, not arguments.no_demo, progress))
+        started = asyncio.run(install.start(arguments.name, not arguments.no_demo, progress, kind=arguments.cluster))
     console.print(f"\nLab [b]{started.name}[/b] is up after {time.monotonic() - began:.1f} s. Next:")
     option = "" if started.name == "default" else f" --name {started.name}"
     console.print(f"  export KUBECONFIG=$(meshlab kubeconfig{option})")

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from meshlab import manifests
 from meshlab.cluster.base import Cluster
-from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.cluster.kind import KindCluster
+from meshlab.cluster.labs import cluster_of
 from meshlab.kube import ApiError, Kube, Object
 from meshlab.kube.objects import MESH_CONFIG
-from meshlab.lab import preflight, ready
+from meshlab.lab import preflight, preflight_kind, ready
 from meshlab.lab.steps import Listener, Report, Say, Step, Steps, to_log
 
 MANAGER = "meshlab-install"
@@ -34,13 +35,23 @@ class Started:
     steps: tuple[Report, ...]
 
 
-async def start(name: str = "default", demo: bool = True, progress: Listener = to_log) -> Started:  # noqa: FBT001, FBT002
-    """Start a lab, or finish and repair one that was started. `progress` hears of every step."""
-    cluster = EmbeddedCluster(name)
+async def start(
+    name: str = "default",
+    demo: bool = True,  # noqa: FBT001, FBT002
+    progress: Listener = to_log,
+    *,
+    kind: str | None = None,
+) -> Started:
+    """Start a lab, or finish and repair one that was started. `progress` hears of every step.
+
+    `kind` is the cluster's: ``embedded`` or ``kind``. Without it: what the lab is on, or else embedded.
+    """
+    cluster = cluster_of(name, kind)
     installation = Installation(cluster)
     steps = [
-        Step("Check this machine", lambda _: asyncio.to_thread(preflight.require, name)),
+        Step("Check this machine", lambda _: asyncio.to_thread(_check_machine, cluster)),
         Step("Start the cluster", installation.start_cluster),
+        Step("Give it the image", installation.load_image),
         Step("Teach it the mesh's kinds", installation.apply_kinds),
         Step("Start the control plane", installation.apply_control_plane),
     ]
@@ -57,12 +68,15 @@ class Installation:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def start_cluster(self, say: Say) -> str:
-        """The cluster's API answers, and its nodes know the image."""
+    async def start_cluster(self, _: Say) -> str:
+        """The cluster's API answers."""
         await self._cluster.up()
-        say("image")
-        await self._cluster.load_image()
         return f"{self._cluster.kind}, {self._cluster.network} network"
+
+    async def load_image(self, _: Say) -> str:
+        """The nodes know the image."""
+        await self._cluster.load_image()
+        return self._cluster.image
 
     async def apply_kinds(self, _: Say) -> str:
         """SMI's and OSM's kinds are served."""
@@ -103,6 +117,11 @@ class Installation:
                     raise
                 kept += 1
         return kept
+
+
+def _check_machine(cluster: Cluster) -> str:
+    checks = preflight_kind.checks if cluster.kind == KindCluster.kind else preflight.checks
+    return preflight.require(list(checks(cluster.name)))
 
 
 def _deployments(objects: list[Object]) -> list[ready.Key]:

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -53,27 +53,27 @@ class Check:
 def checks(lab: str = "default") -> Iterator[Check]:
     """Every check, one after the other."""
     state = State(lab)
-    yield _check("Python is 3.11 or newer", _python)
-    yield _check("the system can run the embedded cluster", _system)
-    yield _check("every 127.x address can be used", _loopback)
-    yield _check("the mesh's ports are free", _ports)
-    yield _check("Envoy 1.40 is installed", _envoy)
-    yield _check("the lab's folder can be written", lambda: _folder(state))
-    yield _check("there is room on the disk", lambda: _disk(state), needed=False)
-    yield _check("there is memory for five pods with sidecars", _memory, needed=False)
-    yield _check("kubectl is installed", lambda: str(find_kubectl()), needed=False)
+    yield attempt("Python is 3.11 or newer", _python)
+    yield attempt("the system can run the embedded cluster", _system)
+    yield attempt("every 127.x address can be used", _loopback)
+    yield attempt("the mesh's ports are free", _ports)
+    yield attempt("Envoy 1.40 is installed", _envoy)
+    yield attempt("the lab's folder can be written", lambda: _folder(state))
+    yield attempt("there is room on the disk", lambda: _disk(state), needed=False)
+    yield attempt("there is memory for five pods with sidecars", _memory, needed=False)
+    yield attempt("kubectl is installed", lambda: str(find_kubectl()), needed=False)
 
 
-def require(lab: str) -> str:
+def require(found: Sequence[Check]) -> str:
     """Raise the error of the first needed check that fails; else say how many passed."""
-    found = list(checks(lab))
     for check in found:
         if check.needed and check.error:
             raise check.error
     return f"{sum(check.passed for check in found)} of {len(found)} checks passed"
 
 
-def _check(name: str, look: Callable[[], str], *, needed: bool = True) -> Check:
+def attempt(name: str, look: Callable[[], str], *, needed: bool = True) -> Check:
+    """One check: what `look` says, or the error it raises."""
     try:
         return Check(name, look(), needed=needed)
     except MeshlabError as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.cluster.labs import cluster_of
 from meshlab.errors import ClusterError, MeshlabError
 from meshlab.kube import Kube
 from meshlab.kube.objects import DEPLOYMENT, MESH_CONFIG, NODE, POD
@@ -47,24 +49,22 @@ class Status:
 
 
 async def read(name: str = "default") -> Status:
-    """The status of a lab; one that isn't running has no pid and is not healthy."""
-    cluster = EmbeddedCluster(name)
-    running = cluster.state.daemon()
+    """The status of a lab; one that isn't running is not healthy. A pid has only the embedded cluster's daemon."""
+    cluster = cluster_of(name)
+    running = cluster.state.daemon() if isinstance(cluster, EmbeddedCluster) else None
+    pid = running[1].pid if running else None
+    daemon = {"daemon": Health(pid is not None, "running" if pid else "not running")}
     facts = {"name": name, "cluster": cluster.kind, "network": cluster.network, "image": cluster.image}
     try:
-        path = cluster.kubeconfig()
+        path: Path | None = cluster.kubeconfig()
         async with await Kube.connect(path) as kube:
             await kube.text("/readyz")
             mode, health = await _mode(kube), await _health(kube)
     except ClusterError as error:
-        pid = running[1].pid if running else None
-        down = {
-            "daemon": Health(pid is not None, "running" if pid else "not running"),
-            "api": Health(ok=False, detail=_short(error)),
-        }
-        return Status(**facts, kubeconfig=None, pid=pid, health=down)
-    assert running  # noqa: S101  # the kubeconfig was given
-    return Status(**facts, kubeconfig=str(path), pid=running[1].pid, mode=mode, health=health)
+        mode, health, path = "unknown", {"api": Health(ok=False, detail=_short(error))}, None
+    if isinstance(cluster, EmbeddedCluster):
+        health = {**daemon, **health}
+    return Status(**facts, kubeconfig=str(path) if path else None, pid=pid, mode=mode, health=health)
 
 
 async def _mode(kube: Kube) -> str:
@@ -85,7 +85,6 @@ async def _health(kube: Kube) -> dict[str, Health]:
     unready = [pod for pod in pods if not ready.condition(pod, "Ready")]
     troubles = "".join(f", {pod['metadata']['namespace']}/{pod['metadata']['name']} is not" for pod in unready[:1])
     return {
-        "daemon": Health(ok=True, detail="running"),
         "api": Health(ok=True, detail="ready"),
         "node": Health(bool(nodes) and all(ready.condition(node, "Ready") for node in nodes), f"{len(nodes)} node"),
         "control plane": Health(

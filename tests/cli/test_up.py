@@ -30,13 +30,14 @@ def test_a_second_up_takes_every_step_again_and_changes_nothing(mesh) -> None:
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - began < 10
     lines = done.stdout.splitlines()
-    assert [line.split(" (")[0] for line in lines[:4]] == [
+    assert [line.split(" (")[0] for line in lines[:5]] == [
         "✓ Check this machine",
         "✓ Start the cluster",
+        "✓ Give it the image",
         "✓ Teach it the mesh's kinds",
         "✓ Start the control plane",
     ]
-    assert all(re.search(r" \d+\.\d s$", line) for line in lines[:4])
+    assert all(re.search(r" \d+\.\d s$", line) for line in lines[:5])
     assert mesh.kubectl("get", "pods", "-A", "-o", "name") == pods
 
 
@@ -76,6 +77,17 @@ def test_kubeconfig_prints_a_path_that_kubectl_takes(mesh) -> None:
     path = Path(run("kubeconfig", "--name", mesh.name).stdout.strip())
     assert path == mesh.kubeconfig
     assert oct(path.stat().st_mode)[-3:] == "600"
+
+
+def test_two_shells_at_once_end_with_one_lab(home: Path) -> None:
+    command = [sys.executable, "-m", "meshlab.cli", "up", "--no-demo", "--name", "pair"]
+    try:
+        shells = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab"]
+        said = [shell.communicate(timeout=120) for shell in shells]
+        assert [shell.returncode for shell in shells] == [0, 0], said
+        assert json.loads(run("status", "--name", "pair", "-o", "json").stdout)["healthy"]
+    finally:
+        assert run("down", "--purge", "--name", "pair").returncode == 0
 
 
 def test_ctrl_c_while_a_lab_starts_is_clean_and_the_next_up_finishes(home: Path) -> None:

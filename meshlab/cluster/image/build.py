@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
-from meshlab.cluster.image.contents import BASE_IMAGE, image_name, requirements, write_context
+from meshlab.cluster.image.contents import BASE_IMAGE, requirements, write_context
 from meshlab.cluster.programs import run
 from meshlab.errors import ClusterError
 
@@ -21,9 +21,8 @@ _WHEELS = ("manylinux_2_36", "manylinux_2_35", "manylinux_2_34", "manylinux_2_31
 _OLDER_WHEELS = ("manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014", "linux")
 
 
-async def build() -> str:
-    """The image's name, after it was built or found. Raises ClusterError ML157."""
-    name = image_name()
+async def build(name: str) -> None:
+    """Build this installation's image under its name, unless the engine has it. Raises ClusterError ML157."""
     if not await _exists(name):
         packages = await _packages()
         with tempfile.TemporaryDirectory(prefix="meshlab-image-") as folder:
@@ -37,7 +36,6 @@ async def build() -> str:
                 hint="MESHLAB_BASE_IMAGE=… names another base image",
                 stdin=context,
             )
-    return name
 
 
 async def _exists(name: str) -> bool:

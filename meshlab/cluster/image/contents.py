@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import distribution, version
 from importlib.resources import files
 from io import BytesIO
@@ -30,6 +30,9 @@ _PACKAGES = (
     "xds-protos",
 )
 """What control plane, sidecar and apps import: no notebooks, no plots."""
+
+_NOT_IN_PODS = frozenset({"cli", "cluster", "lab", "widgets", "__pycache__"})
+"""Folders of meshlab that stay on the learner's machine: a change there makes no new image."""
 
 _HASH_LENGTH = 10
 
@@ -58,16 +61,14 @@ def write_context(path: Path, packages: Path) -> None:
 def _texts() -> Iterator[tuple[str, bytes]]:
     package = Path(str(files("meshlab")))
     yield "Dockerfile", (package / "cluster" / "image" / "Dockerfile").read_bytes()
-    for path in _sources(sorted(package.rglob("*"))):
-        yield f"code/meshlab/{path.relative_to(package)}", path.read_bytes()
+    for path in sorted(package.rglob("*")):
+        place = path.relative_to(package)
+        if path.is_file() and not _NOT_IN_PODS.intersection(place.parts):
+            yield f"code/meshlab/{place}", path.read_bytes()
     # Policy languages are found by entry point, which is in the metadata of an installation.
     installed = distribution("meshlab")
     for name in ("METADATA", "entry_points.txt"):
         yield f"code/meshlab-{__version__}.dist-info/{name}", (installed.read_text(name) or "").encode()
-
-
-def _sources(paths: Iterable[Path]) -> Iterator[Path]:
-    return (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
 
 
 def _entry(name: str, size: int) -> tarfile.TarInfo:
