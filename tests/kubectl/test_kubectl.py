@@ -210,3 +210,41 @@ def test_api_resources_lists_built_in_and_custom_kinds(kubectl):
     assert rows["pods"] == {"NAME": "pods", "SHORTNAMES": "po", "APIVERSION": "v1", "NAMESPACED": "true", "KIND": "Pod"}
     assert rows["deployments"]["APIVERSION"] == "apps/v1"
     assert rows["trafficsplits"]["KIND"] == "TrafficSplit"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fields"),
+    [
+        (
+            ["deployment", "made", "--image=web:1", "--replicas=0", "--port=80"],
+            {"{.spec.replicas}": "0", "{.spec.template.spec.containers[0].ports[0].containerPort}": "80"},
+        ),
+        (["secret", "generic", "made", "--from-literal=key=value"], {"{.data.key}": "dmFsdWU=", "{.type}": "Opaque"}),
+        (
+            ["service", "nodeport", "made", "--tcp=80:http"],
+            {"{.spec.type}": "NodePort", "{.spec.ports[0].targetPort}": "http"},
+        ),
+        (
+            ["role", "made", "--verb=get,list", "--resource=deployments.apps", "--resource-name=one"],
+            {
+                "{.rules[0].apiGroups}": '["apps"]',
+                "{.rules[0].resourceNames}": '["one"]',
+                "{.rules[0].verbs[1]}": "list",
+            },
+        ),
+        (
+            ["rolebinding", "made", "--clusterrole=view", "--user=bob", "--serviceaccount=there:account"],
+            {
+                "{.roleRef.name}": "view",
+                "{.subjects[*].kind}": "User ServiceAccount",
+                "{.subjects[1].namespace}": "there",
+            },
+        ),
+        (["serviceaccount", "made"], {"{.kind}": "ServiceAccount"}),
+        (["job", "made", "--image=web:1", "--", "sh", "-c", "true"], {"{.spec.template.spec.restartPolicy}": "Never"}),
+    ],
+)
+def test_create_makes_objects_without_yaml(kubectl, arguments, fields):
+    kubectl("create", *arguments)
+    for path, value in fields.items():
+        assert kubectl("get", arguments[0], "made", "-o", f"jsonpath={path}") == value
