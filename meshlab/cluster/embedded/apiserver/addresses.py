@@ -36,20 +36,34 @@ def keep_allocated(new: Object, old: Object) -> None:
             spec[key] = before[key]
     if spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
         spec["clusterIPs"] = [spec["clusterIP"]]
-    _keep_ports(spec, before)
-    if kind == "ClusterIP" and former in _WITH_PORTS:
-        spec.pop("externalTrafficPolicy", None)
-        spec.pop("allocateLoadBalancerNodePorts", None)
+    if kind in _WITH_PORTS:
+        _keep_ports(spec, before)
 
 
 def _keep_ports(spec: Object, before: Object) -> None:
-    known = {(port.get("port"), port.get("protocol")): port.get("nodePort") for port in before.get("ports") or ()}
+    known = {_port(port): port.get("nodePort") for port in before.get("ports") or ()}
     for port in spec.get("ports") or ():
-        number = known.get((port.get("port"), port.get("protocol") or "TCP"))
-        if spec.get("type") in _WITH_PORTS and number:
-            port["nodePort"] = port.get("nodePort") or number
-        elif spec.get("type") not in _WITH_PORTS and port.get("nodePort") == number:
+        number = port.get("nodePort") or known.get(_port(port))
+        if number:
+            port["nodePort"] = number
+
+
+def give_up(new: Object, old: Object) -> None:
+    """What only a Service open on nodes has goes when it is that no more."""
+    spec, before = new["spec"], old.get("spec") or {}
+    if spec.get("type") in _WITH_PORTS or before.get("type") not in _WITH_PORTS:
+        return
+    known = {_port(port): port.get("nodePort") for port in before.get("ports") or ()}
+    for port in spec.get("ports") or ():
+        if port.get("nodePort") == known.get(_port(port)):
             port.pop("nodePort", None)
+    for key in ("externalTrafficPolicy", "allocateLoadBalancerNodePorts"):
+        if spec.get(key) == before.get(key):
+            spec.pop(key, None)
+
+
+def _port(port: Object) -> tuple[Any, Any]:
+    return port.get("port"), port.get("protocol") or "TCP"
 
 
 class Addresses:
@@ -107,10 +121,13 @@ class Addresses:
         if spec.get("type") not in _WITH_PORTS:
             return
         taken = {port.get("nodePort") for other in others for port in other.get("ports") or ()}
-        for index, port in enumerate(spec.get("ports") or ()):
+        ports = spec.get("ports") or ()
+        asked = {port.get("nodePort") for port in ports}
+        for index, port in enumerate(ports):
             wanted = port.get("nodePort")
             if not wanted:
-                wanted = port["nodePort"] = next(number for number in _NODE_PORTS if number not in taken)
+                free = (number for number in _NODE_PORTS if number not in taken and number not in asked)
+                wanted = port["nodePort"] = next(free)
             elif wanted in taken:
                 yield status.invalid_value(
                     f"spec.ports[{index}].nodePort", wanted, "provided port is already allocated"

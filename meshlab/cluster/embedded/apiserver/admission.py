@@ -46,6 +46,16 @@ class Admission:
         for path in report.unknown if not resource.custom else ():
             _drop(obj, path)
 
+    def check_applied(self, call: Call, resource: Resource, config: Object, options: WriteOptions) -> None:
+        """The same for server-side apply, which can't own a field that a built-in kind doesn't have."""
+        unknown = [] if resource.custom else self._server.surface.check(resource, config).unknown
+        if unknown:
+            subject = f"{call.info.namespace}/{call.info.name}; {resource.api_version}, Kind={resource.kind}"
+            said = [f".{path}: field not declared in schema" for path in unknown]
+            text = said[0] if len(said) == 1 else "errors:\n  " + "\n  ".join(said)
+            raise status.StatusError(500, "", f"failed to create typed patch object ({subject}): {text}")
+        self.check_fields(call, resource, config, options)
+
     def require_namespace(self, resource: Resource, obj: Object) -> None:
         """Refuse what is to live in a namespace that isn't there, or is on its way out."""
         namespace = obj["metadata"].get("namespace", "")
@@ -76,6 +86,8 @@ class Admission:
             managers.record(obj, old)
         if old is None:
             self._begin(resource, obj)
+        elif resource.storage == addresses.STORAGE:
+            addresses.give_up(obj, old)
         mutated = await surface.mutate(dataclasses.replace(attributes, obj=obj))
         if mutated is not None and mutated is not obj:
             obj = mutated

@@ -9,19 +9,39 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from meshlab.cluster.embedded.apiserver.defaults_pods import default_pod_spec, fill
+from meshlab.cluster.embedded.apiserver.defaults_pods import default_pod_spec, default_requests, fill
 from meshlab.cluster.embedded.apiserver.registry import Resource
 
 Object = dict[str, Any]
 
+_MAPS = frozenset({
+    *("annotations", "binaryData", "data", "labels", "limits", "matchLabels", "nodeSelector", "parameters", "requests"),
+    *("stringData",),
+})  # fmt: skip
+_NUMBERS = frozenset({"hostPort", "initialDelaySeconds", "minReadySeconds", "nodePort"})
 _RBAC = "rbac.authorization.k8s.io"
 
 
 def apply_defaults(resource: Resource, obj: Object) -> None:
-    """Fill in an object's defaults in place."""
+    """Fill in an object's defaults in place, and drop what is empty: to a real server that is as good as absent."""
+    _drop_empty(obj, "")
     default = _DEFAULTS.get(resource.storage)
     if default:
         default(obj)
+
+
+def _drop_empty(value: Any, parent: str) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _drop_empty(item, parent)
+    elif isinstance(value, dict) and parent not in _MAPS:
+        is_service = value.get("kind") == "Service"
+        for key, item in list(value.items()):
+            is_map = key in _MAPS or (parent == "Service" and key == "selector")
+            if item is None or item == [] or (is_map and item == {}) or (item == 0 and key in _NUMBERS):
+                del value[key]
+            else:
+                _drop_empty(item, "Service" if is_service and key == "spec" else key)
 
 
 def _spec(obj: Object) -> Object:
@@ -34,6 +54,7 @@ def _spec(obj: Object) -> Object:
 def _pod(obj: Object) -> None:
     spec = _spec(obj)
     default_pod_spec(spec)
+    default_requests(spec)
     fill(spec, "enableServiceLinks", True)  # noqa: FBT003
     state = obj.get("status") or {}
     if state.get("podIP"):

@@ -39,6 +39,15 @@ def _expose_on_host(spec: Object) -> None:
             fill(port, "hostPort", port.get("containerPort"))
 
 
+def default_requests(spec: Object) -> None:
+    """A pod (not a template) requests what it is limited to, unless it says otherwise."""
+    for field in CONTAINER_LISTS:
+        for container in spec.get(field) or ():
+            limits = (container.get("resources") or {}).get("limits")
+            if limits:
+                container["resources"]["requests"] = {**limits, **(container["resources"].get("requests") or {})}
+
+
 def fill(obj: Object, key: str, value: Any) -> None:
     """Set a field that is absent, null or empty text."""
     if obj.get(key) in (None, ""):
@@ -61,16 +70,9 @@ def _container(container: Object) -> None:
     for hook in (container.get("lifecycle") or {}).values():
         _handler(hook if isinstance(hook, dict) else {})
     fill(container, "resources", {})
-    _limits_are_requests(container["resources"])
     fill(container, "terminationMessagePath", "/dev/termination-log")
     fill(container, "terminationMessagePolicy", "File")
     fill(container, "imagePullPolicy", _pull_policy(container.get("image") or ""))
-
-
-def _limits_are_requests(resources: Object) -> None:
-    limits = resources.get("limits")
-    if limits:
-        resources["requests"] = {**limits, **(resources.get("requests") or {})}
 
 
 def _pull_policy(image: str) -> str:

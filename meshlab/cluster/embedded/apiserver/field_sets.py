@@ -110,8 +110,10 @@ def _parts(value: Any, how: Rule) -> dict[str, Any] | None:
 
 
 def with_parents(fields: Iterable[Path]) -> set[Path]:
-    """The fields and everything above them."""
-    return {path[:length] for path in fields for length in range(1, len(path) + 1)}
+    """The fields and the fields above them; the items of lists only as far as they are named themselves."""
+    fields = set(fields)
+    above = {path[:length] for path in fields for length in range(1, len(path)) if path[length - 1].startswith("f:")}
+    return fields | above
 
 
 def to_fields_v1(fields: Iterable[Path]) -> dict[str, Any]:

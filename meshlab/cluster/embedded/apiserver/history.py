@@ -71,8 +71,6 @@ class History:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
-    grown = changed
-
     def _shrink(self) -> None:
         leaving = self._events[: len(self._events) // 4 + 1]
         del self._events[: len(leaving)]

@@ -69,10 +69,16 @@ class Managers:
         self._entry = _entry(manager, "Update", resource.api_version, subresource)
 
     def record(self, obj: Object, old: Object | None) -> None:
-        """Note in the object which fields differ from the old one, and take them from their former managers."""
+        """Note in the object which fields differ from the old one, and take them from their former managers.
+
+        An object without managers stays so until somebody applies.
+        """
         before = (old or {}).get("metadata", {}).get("managedFields") or []
         given = obj["metadata"].get("managedFields")
         entries = [] if given == [{}] else given if given and not self._subresource else before
+        if old is not None and not entries:
+            obj["metadata"].pop("managedFields", None)
+            return
         base = {**_empty(self._resource), **(old or {})}
         removed, changed = compare(base, obj, self._rules)
         changed = _relevant(self._resource, self._subresource, changed)
@@ -106,7 +112,7 @@ class ApplyManagers:
         given = self._config["metadata"].get("managedFields")
         if given:
             raise status.bad_request("metadata.managedFields must be nil")
-        entries = live["metadata"].get("managedFields") or []
+        entries = live["metadata"].get("managedFields") or self._before_first_apply(live)
         mine = next((entry for entry in entries if _same_manager(entry, self._entry)), None)
         others = [entry for entry in entries if entry is not mine]
         fields = _relevant(self._resource, self._subresource, field_set(self._config, self._rules))
@@ -126,6 +132,15 @@ class ApplyManagers:
 
     def record(self, obj: Object, old: Object | None) -> None:
         """Nothing more to note: `apply` has noted it, and defaults belong to nobody."""
+
+    def _before_first_apply(self, live: Object) -> list[Entry]:
+        """An object that nobody's managers were noted of gets one that stands for them all."""
+        if "uid" not in live["metadata"]:
+            return []
+        entry = _entry("before-first-apply", "Update", self._resource.api_version, "")
+        _, changed = compare(_empty(self._resource), live, self._rules)
+        fields = _relevant(self._resource, "", changed)
+        return [_with_fields(entry, fields)] if fields else []
 
     def _prune(self, merged: Object, last: FieldSet, fields: FieldSet, others: list[Entry]) -> Object:
         owned = with_parents([*fields, *(path for entry in others for path in _fields_of(entry))])

@@ -56,7 +56,10 @@ def fit(resource: Resource, obj: dict[str, Any], namespace: str, name: str) -> N
     elif given:
         metadata.pop("namespace")
     if name:
-        own = metadata.setdefault("name", name)
+        own = metadata.get("name")
+        if not own:
+            problem = "was undeterminable: name must be provided"
+            raise status.bad_request(f"the name of the object ({name} based on URL) {problem}")
         if own != name:
             raise status.bad_request(f"the name of the object ({own}) does not match the name on the URL ({name})")
 
@@ -137,11 +140,12 @@ def has_generation(resource: Resource) -> bool:
 
 
 def count_change(resource: Resource, obj: dict[str, Any], old: dict[str, Any]) -> None:
-    """Raise the generation when anything but metadata and status has changed."""
+    """Raise the generation when anything but metadata and status has changed; for a Deployment annotations count."""
     aside = ("metadata", "status", "kind", "apiVersion")
-    if has_generation(resource) and {k: v for k, v in obj.items() if k not in aside} != {
-        k: v for k, v in old.items() if k not in aside
-    }:
+    changed = {k: v for k, v in obj.items() if k not in aside} != {k: v for k, v in old.items() if k not in aside}
+    if resource.storage == "deployments.apps":
+        changed |= (obj["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {})
+    if has_generation(resource) and changed:
         obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 

@@ -165,6 +165,10 @@ def _probe(probe: Object, where: str) -> Iterator[Cause]:
         yield status.required(where, "must specify a handler type")
     for extra in handlers[1:]:
         yield status.forbidden_field(f"{where}.{extra}", "may not specify more than 1 handler type")
+    for handler in ("httpGet", "tcpSocket"):
+        port = (probe.get(handler) or {}).get("port", 0)
+        if handler in handlers and (problem := broken_port_name(port) if isinstance(port, str) else broken_port(port)):
+            yield status.invalid_value(f"{where}.{handler}.port", port, problem)
     for key in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
         if (probe.get(key) or 0) < 0:
             yield status.invalid_value(f"{where}.{key}", probe[key], "must be greater than or equal to 0")

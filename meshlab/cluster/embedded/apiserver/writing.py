@@ -34,6 +34,11 @@ Change = Callable[[Object], Object]
 
 _ATTEMPTS = 20
 _CREATED = 201
+_CREATED_BY_PUT = frozenset({
+    *("endpoints", "events", "limitranges", "services", "leases.coordination.k8s.io"),
+    *(f"{plural}.rbac.authorization.k8s.io" for plural in ("clusterroles", "clusterrolebindings")),
+    *(f"{plural}.rbac.authorization.k8s.io" for plural in ("roles", "rolebindings")),
+})  # fmt: skip
 
 
 class Writer:
@@ -80,6 +85,11 @@ class Writer:
         metadata.fit(resource, obj, call.info.namespace, call.info.name)
         self._admission.check_fields(call, resource, obj, options)
         managers = self.managers(call, resource)
+        missing = self._server.store.newest(resource.storage, call.key) is None
+        creates = resource.storage in _CREATED_BY_PUT and not call.info.subresource
+        if missing and creates and not obj["metadata"].get("resourceVersion"):
+            stored = await self.insert(call, resource, obj, managers, options)
+            return self._answer(call, resource, stored, _CREATED)
         stored = await self.change(call, resource, lambda _: copy.deepcopy(obj), managers, options)
         return self._answer(call, resource, stored)
 
@@ -112,8 +122,11 @@ class Writer:
             )
         if not isinstance(config, dict):
             raise status.bad_request("error decoding YAML: the body holds no object")
+        if not config.get("apiVersion") or not config.get("kind"):
+            group, _, version = (config.get("apiVersion") or "").rpartition("/")
+            raise status.bad_request(f"invalid object type: {group}/{version}, Kind={config.get('kind') or ''}")
         metadata.fit(resource, config, call.info.namespace, call.info.name)
-        self._admission.check_fields(call, resource, config, options)
+        self._admission.check_applied(call, resource, config, options)
         rules = rules_of(resource, self._server.surface.list_type)
         subresource = call.info.subresource
         managers = ApplyManagers(resource, rules, manager, config, force=options.force, subresource=subresource)
