@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from meshlab.cluster.embedded.apiserver import jsonpath
+from meshlab.cluster.embedded.apiserver.builtin import builtin_resources
+from meshlab.cluster.embedded.apiserver.printers import printer
 from meshlab.cluster.embedded.apiserver.printing import duration
 
 from .conftest import MERGE, Server
@@ -214,3 +216,10 @@ THING = {
 )
 def test_json_paths_find(path: str, found: list[Any]) -> None:
     assert jsonpath.find(path, THING) == found
+
+
+@pytest.mark.parametrize("storage", [resource.storage for resource in builtin_resources() if "list" in resource.verbs])
+def test_every_built_in_kind_has_a_cell_for_each_column(storage: str) -> None:
+    columns, cells = printer(storage)
+    bare = {"metadata": {"name": "a"}, "spec": {}, "roleRef": {"kind": "Role", "name": "r"}}
+    assert len(cells(bare)) == len(columns)

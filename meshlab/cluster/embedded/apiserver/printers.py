@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from meshlab.cluster.embedded.apiserver import pod_printer
+from meshlab.cluster.embedded.apiserver import pod_printer, workload_printers
 from meshlab.cluster.embedded.apiserver.printing import (
     NONE,
     UNKNOWN,
@@ -16,13 +16,14 @@ from meshlab.cluster.embedded.apiserver.printing import (
     Obj,
     age,
     condition,
-    container_names,
+    counts,
     created,
-    duration,
     joined,
     label_selector,
     labels,
-    parse_time,
+    name_of,
+    spec_of,
+    status_of,
 )
 
 Printer = tuple[tuple[str, ...], Callable[[Obj], list[Any]]]
@@ -37,95 +38,15 @@ def printer(storage: str) -> Printer:
     return _PRINTERS.get(storage, _DEFAULT)
 
 
-def _name(obj: Obj) -> str:
-    return str(obj["metadata"]["name"])
-
-
-def _spec(obj: Obj) -> Obj:
-    return obj.get("spec") or {}
-
-
-def _status(obj: Obj) -> Obj:
-    return obj.get("status") or {}
-
-
-def _counts(obj: Obj, *fields: str) -> list[int]:
-    return [_status(obj).get(field) or 0 for field in fields]
-
-
-def _template(obj: Obj) -> list[str]:
-    return [*container_names(_spec(obj).get("template") or {}), label_selector(_spec(obj).get("selector"))]
-
-
-def _deployment(obj: Obj) -> list[Any]:
-    ready, updated, available = _counts(obj, "readyReplicas", "updatedReplicas", "availableReplicas")
-    return [_name(obj), f"{ready}/{_spec(obj).get('replicas', 1)}", updated, available, created(obj), *_template(obj)]
-
-
-def _replica_set(obj: Obj) -> list[Any]:
-    return [
-        _name(obj),
-        _spec(obj).get("replicas", 1),
-        *_counts(obj, "replicas", "readyReplicas"),
-        created(obj),
-        *_template(obj),
-    ]
-
-
-def _controller(obj: Obj) -> list[Any]:
-    spec = _spec(obj)
-    wide = [*container_names(spec.get("template") or {}), labels(spec.get("selector"))]
-    return [_name(obj), spec.get("replicas", 1), *_counts(obj, "replicas", "readyReplicas"), created(obj), *wide]
-
-
-def _stateful_set(obj: Obj) -> list[Any]:
-    ready = f"{_counts(obj, 'readyReplicas')[0]}/{_spec(obj).get('replicas', 1)}"
-    return [_name(obj), ready, created(obj), *_template(obj)[:2]]
-
-
-def _daemon_set(obj: Obj) -> list[Any]:
-    scheduled = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady")
-    counts = _counts(obj, *scheduled, "updatedNumberScheduled", "numberAvailable")
-    selector = labels(((_spec(obj).get("template") or {}).get("spec") or {}).get("nodeSelector"))
-    return [_name(obj), *counts, selector, created(obj), *_template(obj)]
-
-
-def _job(obj: Obj) -> list[Any]:
-    spec, status = _spec(obj), _status(obj)
-    ended = next((kind for kind in ("Complete", "Failed") if (condition(obj, kind) or {}).get("status") == "True"), "")
-    done = status.get("succeeded") or 0
-    wanted = spec.get("completions")
-    completions = f"{done}/{wanted}" if wanted else f"{done}/1 of {spec.get('parallelism', 1)}"
-    taken = ""
-    if status.get("startTime"):
-        begun = parse_time(status["startTime"])
-        until = status.get("completionTime")
-        taken = duration(parse_time(until) - begun) if until else age(status["startTime"])
-    return [_name(obj), ended or "Running", completions, taken, created(obj), *_template(obj)]
-
-
-def _cron_job(obj: Obj) -> list[Any]:
-    spec, status = _spec(obj), _status(obj)
-    last = age(status["lastScheduleTime"]) if status.get("lastScheduleTime") else NONE
-    template = ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}
-    row = [
-        spec.get("schedule"),
-        spec.get("timeZone") or NONE,
-        bool(spec.get("suspend")),
-        len(status.get("active") or []),
-    ]
-    return [_name(obj), *row, last, created(obj), *container_names(template), NONE]
-
-
 def _service(obj: Obj) -> list[Any]:
-    spec = _spec(obj)
+    spec = spec_of(obj)
     ports = []
     for port in spec.get("ports") or []:
         number = f"{port['port']}:{port['nodePort']}" if port.get("nodePort") else str(port["port"])
         ports.append(f"{number}/{port.get('protocol', 'TCP')}")
     address = spec.get("clusterIP") or NONE
     return [
-        _name(obj),
+        name_of(obj),
         spec.get("type"),
         address,
         _external(obj),
@@ -136,12 +57,12 @@ def _service(obj: Obj) -> list[Any]:
 
 
 def _external(service: Obj) -> str:
-    spec = _spec(service)
+    spec = spec_of(service)
     if spec.get("type") == "ExternalName":
         return str(spec.get("externalName"))
     addresses = list(spec.get("externalIPs") or [])
     if spec.get("type") == "LoadBalancer":
-        ingress = (_status(service).get("loadBalancer") or {}).get("ingress") or []
+        ingress = (status_of(service).get("loadBalancer") or {}).get("ingress") or []
         addresses += [item.get("ip") or item.get("hostname") for item in ingress]
         return ",".join(addresses) or "<pending>"
     return joined(addresses)
@@ -154,7 +75,7 @@ def _endpoints(obj: Obj) -> list[Any]:
         for port in subset.get("ports") or []
         for address in subset.get("addresses") or []
     ]
-    return [_name(obj), _some(found) or NONE, created(obj)]
+    return [name_of(obj), _some(found) or NONE, created(obj)]
 
 
 def _some(values: list[str]) -> str:
@@ -165,22 +86,28 @@ def _some(values: list[str]) -> str:
 def _endpoint_slice(obj: Obj) -> list[Any]:
     ports = [str(port.get("port") or "*") for port in obj.get("ports") or []]
     addresses = [address for endpoint in obj.get("endpoints") or [] for address in endpoint["addresses"]]
-    return [_name(obj), obj.get("addressType"), _some(ports) or UNSET, _some(addresses) or UNSET, created(obj)]
+    return [
+        name_of(obj),
+        obj.get("addressType"),
+        _some(ports) or UNSET,
+        _some(addresses) or UNSET,
+        created(obj),
+    ]
 
 
 def _node(obj: Obj) -> list[Any]:
     ready = condition(obj, "Ready")
     state = "Unknown" if ready is None else "Ready" if ready["status"] == "True" else "NotReady"
-    if _spec(obj).get("unschedulable"):
+    if spec_of(obj).get("unschedulable"):
         state += ",SchedulingDisabled"
     prefix = "node-role.kubernetes.io/"
     keys = sorted(obj["metadata"].get("labels") or {})
     roles = joined(key.removeprefix(prefix) for key in keys if key.startswith(prefix))
-    info = _status(obj).get("nodeInfo") or {}
-    addresses = {item["type"]: item["address"] for item in _status(obj).get("addresses") or []}
+    info = status_of(obj).get("nodeInfo") or {}
+    addresses = {item["type"]: item["address"] for item in status_of(obj).get("addresses") or []}
     wide = [info.get(key) or UNKNOWN for key in ("osImage", "kernelVersion", "containerRuntimeVersion")]
     places = [addresses.get("InternalIP", NONE), addresses.get("ExternalIP", NONE)]
-    return [_name(obj), state, roles, created(obj), info.get("kubeletVersion"), *places, *wide]
+    return [name_of(obj), state, roles, created(obj), info.get("kubeletVersion"), *places, *wide]
 
 
 def _event(obj: Obj) -> list[Any]:
@@ -201,7 +128,7 @@ def _event(obj: Obj) -> list[Any]:
     told = ", ".join(part for part in where if part)
     message = (obj.get("message") or "").strip()
     row = [last, obj.get("type"), obj.get("reason"), target, about.get("fieldPath", ""), told, message, first, count]
-    return [*row, _name(obj)]
+    return [*row, name_of(obj)]
 
 
 def _binding(obj: Obj) -> list[Any]:
@@ -212,11 +139,11 @@ def _binding(obj: Obj) -> list[Any]:
 
     accounts = ", ".join(f"{s.get('namespace')}/{s['name']}" for s in subjects if s["kind"] == "ServiceAccount")
     role = f"{obj['roleRef']['kind']}/{obj['roleRef']['name']}"
-    return [_name(obj), role, created(obj), named("User"), named("Group"), accounts]
+    return [name_of(obj), role, created(obj), named("User"), named("Group"), accounts]
 
 
 def _api_service(obj: Obj) -> list[Any]:
-    service = _spec(obj).get("service")
+    service = spec_of(obj).get("service")
     where = f"{service['namespace']}/{service['name']}" if service else "Local"
     available = condition(obj, "Available")
     state = "Unknown"
@@ -224,33 +151,40 @@ def _api_service(obj: Obj) -> list[Any]:
         state = (
             available["status"] if available["status"] == "True" else f"{available['status']} ({available['reason']})"
         )
-    return [_name(obj), where, state, created(obj)]
+    return [name_of(obj), where, state, created(obj)]
 
 
 def _ingress(obj: Obj) -> list[Any]:
-    rules = _spec(obj).get("rules") or []
+    rules = spec_of(obj).get("rules") or []
     hosts = _some([rule["host"] for rule in rules if rule.get("host")]) or "*"
-    found = (_status(obj).get("loadBalancer") or {}).get("ingress") or []
+    found = (status_of(obj).get("loadBalancer") or {}).get("ingress") or []
     addresses = ",".join(item.get("ip") or item.get("hostname") for item in found)
-    ports = "80, 443" if _spec(obj).get("tls") else "80"
-    return [_name(obj), _spec(obj).get("ingressClassName") or NONE, hosts, addresses, ports, created(obj)]
+    ports = "80, 443" if spec_of(obj).get("tls") else "80"
+    return [
+        name_of(obj),
+        spec_of(obj).get("ingressClassName") or NONE,
+        hosts,
+        addresses,
+        ports,
+        created(obj),
+    ]
 
 
 def _disruption_budget(obj: Obj) -> list[Any]:
-    least, most = (_spec(obj).get(key) for key in ("minAvailable", "maxUnavailable"))
+    least, most = (spec_of(obj).get(key) for key in ("minAvailable", "maxUnavailable"))
     shown = ["N/A" if value is None else str(value) for value in (least, most)]
-    return [_name(obj), *shown, *_counts(obj, "disruptionsAllowed"), created(obj)]
+    return [name_of(obj), *shown, *counts(obj, "disruptionsAllowed"), created(obj)]
 
 
 def _storage_class(obj: Obj) -> list[Any]:
     default = (obj["metadata"].get("annotations") or {}).get("storageclass.kubernetes.io/is-default-class") == "true"
-    name = f"{_name(obj)} (default)" if default else _name(obj)
+    name = f"{name_of(obj)} (default)" if default else name_of(obj)
     policy, mode = obj.get("reclaimPolicy", "Delete"), obj.get("volumeBindingMode", "Immediate")
     return [name, obj.get("provisioner"), policy, mode, bool(obj.get("allowVolumeExpansion")), created(obj)]
 
 
 def _claim(obj: Obj) -> list[Any]:
-    spec, status = _spec(obj), _status(obj)
+    spec, status = spec_of(obj), status_of(obj)
     capacity = (status.get("capacity") or {}).get("storage", "")
     modes = ",".join(_MODES.get(mode, mode) for mode in status.get("accessModes") or [])
     attributes = spec.get("volumeAttributesClassName") or UNSET
@@ -262,7 +196,7 @@ def _claim(obj: Obj) -> list[Any]:
         spec.get("storageClassName", ""),
         attributes,
     ]
-    return [_name(obj), *row, created(obj), spec.get("volumeMode") or UNSET]
+    return [name_of(obj), *row, created(obj), spec.get("volumeMode") or UNSET]
 
 
 _MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
@@ -272,18 +206,18 @@ _WEBHOOKS = ("Name", "Webhooks:integer", "Age")
 _REPLICAS = ("Name", "Desired:integer", "Current:integer", "Ready:integer", "Age", *_TEMPLATE)
 _EVENT = ("Last Seen", "Type", "Reason", "Object", "Subobject*", "Source*", "Message", "First Seen*", "Count*", "Name*")
 
-_DEFAULT: Printer = (_CREATED_AT, lambda obj: [_name(obj), obj["metadata"].get("creationTimestamp")])
+_DEFAULT: Printer = (_CREATED_AT, lambda obj: [name_of(obj), obj["metadata"].get("creationTimestamp")])
 
 
 def _sized(*fields: str) -> Callable[[Obj], list[Any]]:
-    return lambda obj: [_name(obj), sum(len(obj.get(field) or ()) for field in fields), created(obj)]
+    return lambda obj: [name_of(obj), sum(len(obj.get(field) or ()) for field in fields), created(obj)]
 
 
 _PRINTERS: dict[str, Printer] = {
     "configmaps": (("Name", "Data", "Age"), _sized("data", "binaryData")),
     "endpoints": (("Name", "Endpoints", "Age"), _endpoints),
     "events": (_EVENT, _event),
-    "namespaces": (("Name", "Status", "Age"), lambda obj: [_name(obj), _status(obj).get("phase"), created(obj)]),
+    "namespaces": (("Name", "Status", "Age"), lambda obj: [name_of(obj), status_of(obj).get("phase"), created(obj)]),
     "nodes": (
         ("Name", "Status", "Roles", "Age", "Version", "Internal-IP*", "External-IP*", "OS-Image*", "Kernel-Version*",
          "Container-Runtime*"),
@@ -295,10 +229,10 @@ _PRINTERS: dict[str, Printer] = {
         _claim,
     ),
     "pods": (pod_printer.COLUMNS, pod_printer.cells),
-    "replicationcontrollers": (_REPLICAS, _controller),
+    "replicationcontrollers": (_REPLICAS, workload_printers.controller),
     "secrets": (
         ("Name", "Type", "Data", "Age"),
-        lambda obj: [_name(obj), obj.get("type"), len(obj.get("data") or ()), created(obj)],
+        lambda obj: [name_of(obj), obj.get("type"), len(obj.get("data") or ()), created(obj)],
     ),
     "serviceaccounts": (("Name", "Secrets", "Age"), _sized("secrets")),
     "services": (("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "Selector*"), _service),
@@ -306,7 +240,7 @@ _PRINTERS: dict[str, Printer] = {
     "controllerrevisions.apps": (
         ("Name", "Controller", "Revision", "Age"),
         lambda obj: [
-            _name(obj),
+            name_of(obj),
             joined(f"{ref['kind'].lower()}.apps/{ref['name']}" for ref in obj["metadata"].get("ownerReferences") or []),
             obj.get("revision"),
             created(obj),
@@ -315,20 +249,20 @@ _PRINTERS: dict[str, Printer] = {
     "daemonsets.apps": (
         ("Name", "Desired:integer", "Current:integer", "Ready:integer", "Up-to-date:integer", "Available:integer",
          "Node Selector", "Age", *_TEMPLATE),
-        _daemon_set,
+        workload_printers.daemon_set,
     ),
-    "deployments.apps": (("Name", "Ready", "Up-to-date", "Available", "Age", *_TEMPLATE), _deployment),
-    "replicasets.apps": (_REPLICAS, _replica_set),
-    "statefulsets.apps": (("Name", "Ready", "Age", *_TEMPLATE[:2]), _stateful_set),
+    "deployments.apps": (("Name", "Ready", "Up-to-date", "Available", "Age", *_TEMPLATE), workload_printers.deployment),
+    "replicasets.apps": (_REPLICAS, workload_printers.replica_set),
+    "statefulsets.apps": (("Name", "Ready", "Age", *_TEMPLATE[:2]), workload_printers.stateful_set),
     "cronjobs.batch": (
         ("Name", "Schedule", "Timezone", "Suspend:boolean", "Active:integer", "Last Schedule", "Age", *_TEMPLATE),
-        _cron_job,
+        workload_printers.cron_job,
     ),
-    "jobs.batch": (("Name", "Status", "Completions", "Duration", "Age", *_TEMPLATE), _job),
+    "jobs.batch": (("Name", "Status", "Completions", "Duration", "Age", *_TEMPLATE), workload_printers.job),
     "ingresses.networking.k8s.io": (("Name", "Class", "Hosts", "Address", "Ports", "Age"), _ingress),
     "networkpolicies.networking.k8s.io": (
         ("Name", "Pod-Selector", "Age"),
-        lambda obj: [_name(obj), label_selector(_spec(obj).get("podSelector")), created(obj)],
+        lambda obj: [name_of(obj), label_selector(spec_of(obj).get("podSelector")), created(obj)],
     ),
     "poddisruptionbudgets.policy": (
         ("Name", "Min Available", "Max Unavailable", "Allowed Disruptions:integer", "Age"),
@@ -345,13 +279,13 @@ _PRINTERS: dict[str, Printer] = {
     "priorityclasses.scheduling.k8s.io": (
         ("Name", "Value:integer", "Global-Default:boolean", "Age", "PreemptionPolicy"),
         lambda obj: [
-            _name(obj), obj.get("value"), bool(obj.get("globalDefault")), created(obj),
+            name_of(obj), obj.get("value"), bool(obj.get("globalDefault")), created(obj),
             obj.get("preemptionPolicy", "PreemptLowerPriority"),
         ],
     ),
     "leases.coordination.k8s.io": (
         ("Name", "Holder", "Age"),
-        lambda obj: [_name(obj), _spec(obj).get("holderIdentity") or "", created(obj)],
+        lambda obj: [name_of(obj), spec_of(obj).get("holderIdentity") or "", created(obj)],
     ),
     "endpointslices.discovery.k8s.io": (("Name", "AddressType", "Ports", "Endpoints", "Age"), _endpoint_slice),
 }  # fmt: skip

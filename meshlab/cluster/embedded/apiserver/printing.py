@@ -84,3 +84,23 @@ def condition(obj: Obj, type_: str) -> Obj | None:
     """A condition of an object's status."""
     found: list[Obj] = (obj.get("status") or {}).get("conditions") or []
     return next((item for item in found if item["type"] == type_), None)
+
+
+def name_of(obj: Obj) -> str:
+    """An object's name."""
+    return str(obj["metadata"]["name"])
+
+
+def spec_of(obj: Obj) -> Obj:
+    """What is wanted; empty when nothing is said."""
+    return obj.get("spec") or {}
+
+
+def status_of(obj: Obj) -> Obj:
+    """What is; empty when nothing is known."""
+    return obj.get("status") or {}
+
+
+def counts(obj: Obj, *fields: str) -> list[int]:
+    """Numbers of a status, 0 for those that aren't there."""
+    return [status_of(obj).get(field) or 0 for field in fields]
