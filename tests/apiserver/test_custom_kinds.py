@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import MERGE, Answer, Server
+from .conftest import APPLY, MERGE, Answer, Server
 from .waiting import until
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -440,3 +440,20 @@ async def test_a_definition_with_a_wrong_field_is_refused(
     wrong["spec"] |= change
     answer = await server.post(CRDS, wrong)
     assert (answer.status, [found for found, _ in answer.causes]) == (422, [field])
+
+
+async def test_applied_lists_merge_as_the_schema_says(things: Things) -> None:
+    async def apply(manager: str, **spec: Any) -> Any:
+        path = f"{things.path}/a?fieldManager={manager}"
+        body = {key: value for key, value in things.thing(**spec).items() if key != "metadata"}
+        body["metadata"] = {"name": "a"}
+        if manager == "bob":
+            del body["spec"]["service"]
+        return (await things.server.patch(path, body, APPLY)).body
+
+    await apply("alice", backends=[{"service": "one", "weight": 2}], tags=["x"])
+    both = await apply("bob", backends=[{"service": "two"}], tags=["y"])
+    assert both["spec"]["backends"] == [{"service": "one", "weight": 2}, {"service": "two", "weight": 1}]
+    assert both["spec"]["tags"] == ["x", "y"]
+    left = await apply("alice", tags=["x"])
+    assert left["spec"]["backends"] == [{"service": "two", "weight": 1}]
