@@ -102,6 +102,9 @@ async def test_the_log_before_the_restart_is_the_previous_one(tmp_path):
     assert await read(both.get(previous=True)) == "instance 2\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2.log", "3.log"]
     both.get().close()
+    again = ContainerLogs(tmp_path)
+    assert await read(again.get(), follow=True) == "instance 3\n"
+    assert await read(again.get(previous=True)) == "instance 2\n"
 
 
 def test_the_options_are_those_of_the_request():

@@ -73,6 +73,15 @@ def test_a_record_is_of_one_process_and_not_of_the_next_with_its_id(start):
     assert not record.is_alive()
 
 
+def test_the_session_of_a_recorded_leader_is_ended_whatever_became_of_its_environment(start):
+    leader = start("import os, sys, time; os.fork(); print(flush=True); time.sleep(60)", MESHLAB_NODE="")
+    record = Record.read(str(Record.of(leader.pid)))
+    assert marks.end_session(Record(record.pid, record.started - 1)) == 0
+    assert marks.end_session(record) == 2
+    assert leader.wait(5) == -9
+    assert marks.end_session(record) == 0
+
+
 def test_looking_through_all_processes_is_quick(tmp_path):
     began = time.process_time()
     assert marks.end_sealed(str(tmp_path)) == 0

@@ -289,7 +289,7 @@ async def test_a_volume_that_cannot_be_offered_is_refused_with_words(corner):
 
     await corner.eventually(refused)
 
-    assert "is of kind nfs" in await corner.eventually(lambda: said(corner, "nfs", "FailedMount"))
+    assert "is of kind nfs" in await corner.eventually(lambda: said(corner, "nfs", "UnsupportedVolume"))
 
 
 async def test_what_is_not_enforced_is_said_in_an_event(corner):

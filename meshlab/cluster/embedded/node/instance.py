@@ -29,7 +29,8 @@ class Instance:
         ports = {port["name"]: port["containerPort"] for port in spec.get("ports") or [] if port.get("name")}
         self._target = probes.Target(place.attachment.address, ports, self._execute, place.host.http)
         self.health = Health(spec, self._target, changed, self._unhealthy)
-        self.id = f"process://{process.pid}-{process.record.started}"
+        self._record = place.sessions / str(process.record)
+        self.id = f"process://{process.record}"
 
     @classmethod
     async def start(
@@ -40,6 +41,8 @@ class Instance:
 
     async def run(self) -> int:
         """Watch over the process until it ends; its exit code."""
+        self._record.parent.mkdir(parents=True, exist_ok=True)
+        self._record.touch()
         watch = asyncio.create_task(self._watch())
         try:
             return await self._process.wait()
@@ -48,6 +51,7 @@ class Instance:
             raise
         finally:
             watch.cancel()
+            self._record.unlink(missing_ok=True)
 
     async def end(self, grace: float, message: str) -> None:
         """The preStop hook, then SIGTERM, then SIGKILL when the grace period is over."""

@@ -29,7 +29,6 @@ from meshlab.kube.objects import CONFIG_MAP, POD, SECRET
 log = logging.getLogger(__name__)
 
 _NETWORKS = {LoopbackNetwork.name: LoopbackNetwork}
-_FINISHED = ("Succeeded", "Failed")
 
 
 class Node:
@@ -117,10 +116,10 @@ class Node:
         worker = self._workers.get(uid)
         if change.type == "DELETED":
             if worker:
-                worker.leave(0.0)
+                worker.leave(0.0, for_good=True)
         elif worker:
             worker.update(pod)
-        elif not self._stopping and _is_to_run(pod):
+        elif not self._stopping:
             self._take(host, uid, pod)
 
     def _take(self, host: Host, uid: str, pod: Object) -> None:
@@ -145,8 +144,3 @@ class Node:
 
 def _is(pod: Object, namespace: str, name: str) -> bool:
     return bool(pod["metadata"]["namespace"] == namespace and pod["metadata"]["name"] == name)
-
-
-def _is_to_run(pod: Object) -> bool:
-    """A finished pod has nothing to run, unless it is being deleted: then somebody must say that it may go."""
-    return (pod.get("status") or {}).get("phase") not in _FINISHED or bool(pod["metadata"].get("deletionTimestamp"))

@@ -54,15 +54,17 @@ class ContainerLog:
     `<time> <stream> <F or P> <text>`. A file that has grown too large is kept once, then dropped.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, closed: bool = False) -> None:
         self._path = path
         self._older = path.with_suffix(".log.1")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
+        if closed:
+            self._file.close()
         self._rest = {"stdout": b"", "stderr": b""}
         self._more = asyncio.Event()
         self._generation = 0
-        self.closed = False
+        self.closed = closed
 
     def write(self, stream: str, data: bytes) -> None:
         """Append what a process wrote; a line that isn't complete waits for its end. After `close` it is lost."""
@@ -150,18 +152,20 @@ class ContainerLog:
 
 
 class ContainerLogs:
-    """The logs of one container's instances, of which the newest two are kept."""
+    """The logs of one container's instances, of which the newest two are kept, also those of an earlier daemon."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._instances: deque[ContainerLog] = deque(maxlen=_KEPT_INSTANCES)
+        known = sorted(folder.glob("*.log"), key=_instance)
+        logs = (ContainerLog(path, closed=True) for path in known)
+        self._instances: deque[ContainerLog] = deque(logs, maxlen=_KEPT_INSTANCES)
 
     def begin(self, instance: int) -> ContainerLog:
         """A new log, for the instance with this restart count."""
         if self._instances:
             self._instances[-1].close()
-        for path in sorted(self._folder.glob("*.log*"), key=lambda path: int(path.name.partition(".")[0])):
-            if int(path.name.partition(".")[0]) <= instance - _KEPT_INSTANCES:
+        for path in self._folder.glob("*.log*"):
+            if _instance(path) <= instance - _KEPT_INSTANCES:
                 path.unlink()
         log = ContainerLog(self._folder / f"{instance}.log")
         self._instances.append(log)
@@ -172,6 +176,10 @@ class ContainerLogs:
         if previous:
             return self._instances[0] if len(self._instances) == _KEPT_INSTANCES else None
         return self._instances[-1] if self._instances else None
+
+
+def _instance(path: Path) -> int:
+    return int(path.name.partition(".")[0])
 
 
 def _number(text: str | None) -> int | None:

@@ -48,6 +48,15 @@ class Record:
         stat = _stat(pid)
         return cls(pid, int(stat[_START_TIME]) if stat else 0)
 
+    @classmethod
+    def read(cls, text: str) -> Record:
+        """The record that `str` wrote."""
+        pid, _, started = text.partition("-")
+        return cls(int(pid), int(started))
+
+    def __str__(self) -> str:
+        return f"{self.pid}-{self.started}"
+
     def is_alive(self) -> bool:
         """Whether this very process is still there."""
         return self.started != 0 and Record.of(self.pid) == self
@@ -104,6 +113,8 @@ def _session(pid: int) -> int:
 
 
 def _stat(pid: int) -> list[str]:
+    """Nothing for a process that is gone, or that has ended and waits for its parent to notice."""
     with suppress(OSError):
-        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        stat = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return stat if stat[0] != "Z" else []
     return []

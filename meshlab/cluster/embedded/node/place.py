@@ -57,6 +57,11 @@ class Place:
         """The pod's own folder."""
         return self.host.folder_of(self.pod)
 
+    @property
+    def sessions(self) -> Path:
+        """A folder with one empty file per running container, named by the record of its process."""
+        return self.folder / "sessions"
+
     def say(self, reason: str, message: str, *, container: str, warning: bool = False) -> None:
         """Record an Event about one container of the pod."""
         init = any(spec["name"] == container for spec in self.pod["spec"].get("initContainers") or [])

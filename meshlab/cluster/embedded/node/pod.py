@@ -12,11 +12,11 @@ from typing import Any
 from meshlab.cluster.embedded.clock import now
 from meshlab.cluster.embedded.node import marks, status
 from meshlab.cluster.embedded.node.container import Container
-from meshlab.cluster.embedded.node.limits import not_enforced
+from meshlab.cluster.embedded.node.limits import not_enforced, refusal
 from meshlab.cluster.embedded.node.network import Attachment
 from meshlab.cluster.embedded.node.place import Host, Place
 from meshlab.cluster.embedded.node.sources import MissingSourceError
-from meshlab.cluster.embedded.node.volumes import UnsupportedVolumeError, Volumes
+from meshlab.cluster.embedded.node.volumes import Volumes
 from meshlab.errors import ClusterError
 from meshlab.kube import ApiError, Object
 from meshlab.kube.objects import POD
@@ -45,6 +45,7 @@ class PodWorker:
             self._container(container, self._restart, "containerStatuses") for container in spec["containers"]
         ]
         self._grace: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._for_good = False
         self._work: set[asyncio.Task[None]] = set()
         self._since = (pod.get("status") or {}).get("startTime") or now()
 
@@ -67,7 +68,7 @@ class PodWorker:
         """Take note of a newer version."""
         before, self._place.pod = self._place.pod, self._with_address(pod)
         if pod["metadata"].get("deletionTimestamp"):
-            self.leave(pod["metadata"].get("deletionGracePeriodSeconds", 30))
+            self.leave(pod["metadata"].get("deletionGracePeriodSeconds", 30), for_good=True)
             return
         images = {spec["name"]: spec for spec in pod["spec"]["containers"]}
         for container in self._containers:
@@ -81,19 +82,24 @@ class PodWorker:
         """Have the files in the pod's volumes brought up to date."""
         self._do(self.volumes.refresh(self.pod))
 
-    def leave(self, grace: float) -> None:
-        """Have the pod end within a time."""
+    def leave(self, grace: float, *, for_good: bool = False) -> None:
+        """Have the pod end within a time. If not `for_good`, it will be run again by the next daemon."""
+        self._for_good |= for_good
         if not self._grace.done():
             self._grace.set_result(grace)
 
     async def run(self) -> None:
         """The pod's whole life."""
+        if is_finished(self.pod):  # under an earlier daemon: only its logs are left to be read
+            await self._grace
+            await self._clean_up()
+            return
         writer = asyncio.create_task(self._writer.run())
         life = asyncio.create_task(self._live())
         try:
             self._place.changed()
             grace = await asyncio.shield(self._grace)
-            if not self._is_deleted:
+            if not self._for_good:
                 writer.cancel()  # the pod will be run again: its status must not say that it has ended
             await self._end(grace)
         finally:
@@ -112,27 +118,28 @@ class PodWorker:
             await asyncio.gather(*(container.start() for container in self._containers))
             for sidecar in reversed(self._sidecars):
                 await sidecar.stop(self._default_grace)
-        except Exception:
+        except Exception as error:
             log.exception("pod %s/%s", self.pod["metadata"]["namespace"], self.pod["metadata"]["name"])
+            self._cannot_start("InternalError", f"{type(error).__name__}: {error}", event="InternalError")
         finally:
             if tokens:
                 tokens.cancel()
 
     async def _set_up(self) -> None:
         host, tries = self._host, 0
+        if refused := refusal(self.pod):
+            self._cannot_start(*refused, event=refused[0])
+            await asyncio.Future()
         while True:
             try:
                 self._place.attachment = await host.network.attach(self.pod, self._place.folder)
                 self._place.pod = self._with_address(self.pod)
                 await self.volumes.prepare()
                 break
-            except UnsupportedVolumeError as error:
-                self._cannot_mount("UnsupportedVolume", str(error))
-                await asyncio.Future()
             except (MissingSourceError, OSError) as error:
-                self._cannot_mount("ContainerCreating", f"MountVolume.SetUp failed: {error}")
+                self._cannot_start("ContainerCreating", f"MountVolume.SetUp failed: {error}")
             except ClusterError as error:
-                self._cannot_mount("ContainerCreating", f"MountVolume.SetUp failed: {error.what}")
+                self._cannot_start("ContainerCreating", f"MountVolume.SetUp failed: {error.what}")
             await asyncio.sleep(_SETUP_RETRY_SECONDS[min(tries, len(_SETUP_RETRY_SECONDS) - 1)])
             tries += 1
         if ignored := [*not_enforced(self.pod), *self._place.attachment.not_enforced]:
@@ -140,8 +147,8 @@ class PodWorker:
             host.events.record(self.pod, "NotEnforced", message)
         self._place.changed()
 
-    def _cannot_mount(self, reason: str, message: str) -> None:
-        self._host.events.record(self.pod, "FailedMount", message, warning=True)
+    def _cannot_start(self, reason: str, message: str, *, event: str = "FailedMount") -> None:
+        self._host.events.record(self.pod, event, message, warning=True)
         for container in [*self._init, *self._containers]:
             container.wait_for(reason, message)
 
@@ -164,10 +171,6 @@ class PodWorker:
         return status.sidecars(self._init)
 
     @property
-    def _is_deleted(self) -> bool:
-        return bool(self.pod["metadata"].get("deletionTimestamp"))
-
-    @property
     def _default_grace(self) -> float:
         return float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
 
@@ -175,7 +178,7 @@ class PodWorker:
         others = [container for container in self._init if container not in self._sidecars]
         await asyncio.gather(*(container.stop(grace) for container in [*others, *self._containers]))
         await asyncio.gather(*(sidecar.stop(grace) for sidecar in self._sidecars))
-        if self._is_deleted:
+        if self._for_good:
             with suppress(ClusterError):
                 await self._writer.write()
 
@@ -184,7 +187,7 @@ class PodWorker:
         seal = self._host.seal_of(self.pod)
         await asyncio.to_thread(marks.end_sealed, seal.node, seal.uid)
         await self._host.network.detach(self.pod)
-        if not self._is_deleted:
+        if not self._for_good:
             return
         await asyncio.to_thread(shutil.rmtree, self._place.folder, ignore_errors=True)
         metadata = self.pod["metadata"]
@@ -222,6 +225,11 @@ class PodWorker:
         if self._init:
             result["initContainerStatuses"] = [container.status() for container in self._init]
         return result
+
+
+def is_finished(pod: Object) -> bool:
+    """Whether its status says that all its containers ended for good."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def _labels_and_annotations(pod: Object) -> tuple[Any, Any]:

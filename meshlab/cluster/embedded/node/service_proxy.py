@@ -26,6 +26,7 @@ class ServiceProxy:
         self._services = services
         self._servers: dict[Address, asyncio.Server] = {}
         self._refused: set[Address] = set()
+        self._targets: dict[Address, tuple[str, str, str]] = {}
         self._changed = asyncio.Event()
         services.listen(self._changed.set)
 
@@ -42,7 +43,7 @@ class ServiceProxy:
                 server.close()
 
     async def _update(self) -> None:
-        wanted = self._services.listeners()
+        wanted = self._targets = self._services.listeners()
         for address in self._servers.keys() - wanted.keys():
             self._servers.pop(address).close()
         self._refused &= wanted.keys()
@@ -55,7 +56,7 @@ class ServiceProxy:
 
     async def _serve(self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            target = self._services.listeners().get(address)
+            target = self._targets.get(address)
             server = await connect(self._services, *target) if target else None
             if server:
                 await relay.join((reader, writer), server)

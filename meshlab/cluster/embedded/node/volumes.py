@@ -26,17 +26,12 @@ log = logging.getLogger(__name__)
 CREDENTIALS = "/var/run/secrets/kubernetes.io/serviceaccount"
 _CREDENTIALS_VOLUME = "kube-api-access"
 _FROM_API = {"configMap", "secret", "downwardAPI", "projected"}
-_PLAIN = {"emptyDir", "hostPath"}
 _DEFAULT_MODE = 0o644
 _RENEW_AFTER = 0.8
 _TRY_AGAIN_SECONDS = 10.0
 
 Files = dict[str, tuple[bytes, int]]
 """Content and mode by path inside the volume."""
-
-
-class UnsupportedVolumeError(Exception):
-    """A kind of volume that a node of processes can't offer."""
 
 
 class Volumes:
@@ -48,9 +43,10 @@ class Volumes:
         self._folder = folder
         self._specs: dict[str, Mapping[str, Any]] = {spec["name"]: spec for spec in pod["spec"].get("volumes") or []}
         self._tokens: dict[tuple[str, int], tuple[str, float]] = {}
+        self._refreshing = asyncio.Lock()
 
     async def prepare(self) -> None:
-        """Make every volume. Raises UnsupportedVolumeError, or MissingSourceError when a source isn't there yet."""
+        """Make every volume. Raises MissingSourceError when a source isn't there yet."""
         if await self._wants_credentials():
             self._specs[_CREDENTIALS_VOLUME] = _credentials_volume()
         for name, spec in self._specs.items():
@@ -59,21 +55,17 @@ class Volumes:
             if kind in _FROM_API:
                 path.mkdir(parents=True, exist_ok=True)
                 _write_atomically(path, await self._files(spec))
-            elif kind in _PLAIN:
-                _make_plain(path, kind, spec[kind] or {})
             else:
-                raise UnsupportedVolumeError(
-                    f'volume "{name}" is of kind {kind}, which this node can\'t offer: it runs pods as processes and '
-                    f"knows {', '.join(sorted(_FROM_API | _PLAIN))}. Use a kind cluster: meshlab up --cluster kind"
-                )
+                _make_plain(path, kind, spec[kind] or {})
 
     async def refresh(self, pod: Object) -> None:
         """Bring the files up to date; a source that is gone for the moment leaves them as they are."""
         self._pod = pod
-        for name, spec in self._specs.items():
-            if _FROM_API & spec.keys():
-                with suppress(MissingSourceError, ClusterError):
-                    _write_atomically(self._folder / name, await self._files(spec))
+        async with self._refreshing:
+            for name, spec in self._specs.items():
+                if _FROM_API & spec.keys():
+                    with suppress(MissingSourceError, ClusterError):
+                        _write_atomically(self._folder / name, await self._files(spec))
 
     async def keep_tokens_fresh(self) -> None:
         """Renew every token well before it expires, until cancelled."""
@@ -99,8 +91,9 @@ class Volumes:
                 source.mkdir(parents=True)
             target = root / mount["mountPath"].strip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_symlink() or target.exists():
-                target.unlink() if target.is_symlink() else shutil.rmtree(target)
+            if target.is_dir() and not target.is_symlink():
+                target.rmdir()  # of another volume; refused by the system when something is in it
+            target.unlink(missing_ok=True)
             target.symlink_to(source)
 
     async def _wants_credentials(self) -> bool:
@@ -132,11 +125,8 @@ class Volumes:
         if reference := source.get("serviceAccountToken"):
             token = await self._token(reference.get("audience", ""), reference.get("expirationSeconds", 3600))
             return {reference["path"]: (token.encode(), 0o600)}
-        if "downwardAPI" in source:
-            items = (source["downwardAPI"] or {}).get("items") or []
-            return {item["path"]: (self._field(item).encode(), item.get("mode", mode)) for item in items}
-        kind = next(iter(source), "nothing")
-        raise UnsupportedVolumeError(f"a projected volume's source of kind {kind} is not offered by this node")
+        items = (source["downwardAPI"] or {}).get("items") or []
+        return {item["path"]: (self._field(item).encode(), item.get("mode", mode)) for item in items}
 
     def _field(self, item: Mapping[str, Any]) -> str:
         if reference := item.get("fieldRef"):
