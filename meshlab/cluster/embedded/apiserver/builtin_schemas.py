@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -52,7 +54,7 @@ class BuiltinSchemas:
         """From the cache, which is filled first if need be."""
         path = _cache_path()
         if not path.exists():
-            await _generate(path)
+            path = await _generate(path)
         found = json.loads(path.read_bytes())
         return cls(found["kinds"], {name: _undescribed(node) for name, node in found["schemas"].items()}, path)
 
@@ -161,15 +163,25 @@ def _undescribed(node: Any) -> Any:
 
 
 def _cache_path() -> Path:
-    releases = f"{version('kubernetes')}-{version('meshlab')}"
-    return platformdirs.user_cache_path("meshlab") / f"kubernetes-{releases}.json"
+    """One file for each release of the client and each state of what makes the schemas from it."""
+    made_by = hashlib.sha256()
+    for name in ("builtin.py", "merge_rules.py", "openapi_models.py"):
+        made_by.update(Path(__file__).with_name(name).read_bytes())
+    name = f"kubernetes-{version('kubernetes')}-{made_by.hexdigest()[:12]}.json"
+    return platformdirs.user_cache_path("meshlab") / name
 
 
-async def _generate(path: Path) -> None:
-    """Fill the cache by a process of its own; two at once do no harm, as the file appears whole."""
+async def _generate(path: Path) -> Path:
+    """Fill the cache by a process of its own, or a folder that lasts no longer when the cache can't be written.
+
+    Two at once do no harm, as the file appears whole. Raises ClusterError ML127.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path.parent, os.W_OK)
     except OSError:
+        writable = False
+    if not writable:
         path = Path(tempfile.mkdtemp(prefix="meshlab-")) / path.name
     module = "meshlab.cluster.embedded.apiserver.openapi_models"
     process = await asyncio.create_subprocess_exec(
@@ -179,3 +191,4 @@ async def _generate(path: Path) -> None:
     if process.returncode:
         said = errors.decode(errors="replace").strip().splitlines()[-1:]
         raise ClusterError("ML127", f"{' '.join(said) or process.returncode}", about=str(path), hint="pip check")
+    return path
