@@ -143,11 +143,10 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     thread.join(30)
 
 
-@pytest.fixture(params=["embedded", *(["real"] if ORACLE else [])])
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
-    """Ours, then the real one."""
-    kubeconfig = Path(ORACLE) if request.param == "real" else request.getfixturevalue("embedded")
-    found = Server(request.param, kubeconfig)
+@asynccontextmanager
+async def connected(name: str, kubeconfig: Path) -> AsyncIterator[Server]:
+    """A server by its kubeconfig."""
+    found = Server(name, kubeconfig)
     configuration = Configuration()
     await load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
@@ -158,6 +157,14 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     found.url = configuration.host
     found.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), headers=headers)
     async with found.session:
+        yield found
+
+
+@pytest.fixture(params=["embedded", *(["real"] if ORACLE else [])])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+    """Ours, then the real one."""
+    kubeconfig = Path(ORACLE) if request.param == "real" else request.getfixturevalue("embedded")
+    async with connected(request.param, kubeconfig) as found:
         yield found
 
 

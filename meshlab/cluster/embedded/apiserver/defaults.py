@@ -167,6 +167,8 @@ def _service(obj: Object) -> None:
     if spec["sessionAffinity"] == "ClientIP":
         client = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
         fill(client, "timeoutSeconds", 10800)
+    else:
+        spec.pop("sessionAffinityConfig", None)
     for port in spec.get("ports") or ():
         fill(port, "protocol", "TCP")
         if port.get("targetPort") in (None, "", 0):
