@@ -85,7 +85,7 @@ class EmbeddedCluster:
         if not self.state.folder.exists():
             return
         async with self.state.changing():
-            running = self.state.daemon()
+            running = await self._running()
             if running:
                 await asyncio.to_thread(_end, running[0].pid)
             # A daemon that was killed before could not end its pods.
@@ -98,9 +98,12 @@ class EmbeddedCluster:
 
     async def _running(self) -> tuple[Record, psutil.Process] | None:
         """The daemon, when need be after waiting for one whose starter was killed before it was ready."""
-        async with asyncio.timeout(_START_SECONDS):
-            while (running := self.state.daemon()) is None and self.state.is_held():  # noqa: ASYNC110  # another process
-                await asyncio.sleep(_POLL_SECONDS)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while (running := self.state.daemon()) is None and self.state.is_held():  # noqa: ASYNC110  # another process
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            raise self.state.held() from None
         return running
 
     async def _start(self) -> None:

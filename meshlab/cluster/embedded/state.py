@@ -154,22 +154,22 @@ class State:
 
         Raises ClusterError ML115 when another daemon has it.
         """
-        descriptor = self._open_lock("daemon.lock")
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            hint = f"meshlab down --name {self.name}"
-            raise ClusterError("ML115", "another daemon holds it", about=f"lab {self.name}", hint=hint) from None
+        descriptor = self._try_lock()
+        if descriptor is None:
+            raise self.held()
         return descriptor
 
     def is_held(self) -> bool:
         """Whether some daemon has the lab's lock. Ask while `changing`: nobody else starts one then."""
-        try:
-            os.close(self.hold())
-        except ClusterError:
-            return True
-        return False
+        descriptor = self._try_lock()
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is None
+
+    def held(self) -> ClusterError:
+        """The error that says another daemon has the lock."""
+        hint = f"end it: pkill -f 'embedded.daemon --name {self.name}'"
+        return ClusterError("ML115", "another daemon holds it", about=f"lab {self.name}", hint=hint)
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
@@ -186,10 +186,20 @@ class State:
         finally:
             os.close(descriptor)
 
+    def _try_lock(self) -> int | None:
+        descriptor = self._open_lock("daemon.lock")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
     def _open_lock(self, name: str) -> int:
+        """Opened for reading: a lab can be stopped also when its disk has become read-only."""
         path = self.folder / name
         with writing(path):
-            return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            return os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
 
 
 def known() -> list[str]:
