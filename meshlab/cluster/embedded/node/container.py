@@ -188,6 +188,8 @@ class Container:
                 self._complain("CreateContainerConfigError", str(error), f"Error: {error}")
             except ClusterError as error:
                 self._complain("CreateContainerConfigError", error.what, f"Error: {error.what}")
+            except OSError as error:
+                self._complain("CreateContainerError", str(error), f"Error: {error}")
             await asyncio.sleep(_CONFIG_RETRY_SECONDS)
 
     async def _command(self) -> Command:

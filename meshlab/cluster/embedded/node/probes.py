@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import aiohttp
 
 from meshlab.cluster.embedded.node.runtime import Run, StartError
 
-_EAGER_DELAYS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+_FIRST_DELAY, _LONGEST_DELAY = 0.02, 0.5
 _SHOWN = 500
 
 
@@ -45,22 +46,28 @@ async def follow(probe: Mapping[str, Any], target: Target, *, eager: bool) -> As
     `eager`: until the first success there are more attempts than the period asks for; of those only a success counts.
     """
     await asyncio.sleep(probe.get("initialDelaySeconds", 0))
-    period = probe.get("periodSeconds", 10)
+    period, hasty = probe.get("periodSeconds", 10), eager
     threshold = {True: probe.get("successThreshold", 1), False: probe.get("failureThreshold", 3)}
-    result, spent = await attempt(probe, target), 0.0
-    for delay in _EAGER_DELAYS if eager else ():
-        if result.ok or spent + delay >= period:
-            break
-        await asyncio.sleep(delay)
-        spent += delay
-        result = await attempt(probe, target)
-    in_a_row = 1
+    before, in_a_row = None, 0
     while True:
-        yield result, in_a_row >= threshold[result.ok]
-        await asyncio.sleep(period - spent)
-        before, spent = result.ok, 0.0
-        result = await attempt(probe, target)
+        result = await (_attempt_for(period, probe, target) if hasty else attempt(probe, target))
         in_a_row = in_a_row + 1 if result.ok == before else 1
+        before, hasty = result.ok, hasty and not result.ok
+        yield result, in_a_row >= threshold[result.ok]
+        if not hasty:
+            await asyncio.sleep(period)
+
+
+async def _attempt_for(seconds: float, probe: Mapping[str, Any], target: Target) -> Result:
+    """Ask again and again until the first success, or until the time is over."""
+    deadline, delay = time.monotonic() + seconds, _FIRST_DELAY
+    while True:
+        result = await attempt(probe, target)
+        left = deadline - time.monotonic()
+        if result.ok or left <= 0:
+            return result
+        await asyncio.sleep(min(delay, left))
+        delay = min(2 * delay, _LONGEST_DELAY)
 
 
 async def attempt(handler: Mapping[str, Any], target: Target) -> Result:
