@@ -7,7 +7,7 @@ OPEN   ?= 1
 NAME   ?= default
 PORT   ?= 8888
 
-.PHONY: help lab test lint format bench wheel screenshots clean
+.PHONY: help lab test test-kind lint format bench wheel screenshots clean
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
@@ -21,6 +21,11 @@ lab: $(VENV)/lab.stamp
 TESTS ?= tests
 test: $(VENV)/dev.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(TESTS) $(ARGS)
+
+## make test-kind      run the end-to-end tests on a real kind cluster, made for them and removed (as root where
+##                     Docker or kind are missing: then they are built; 10 minutes the first time)
+test-kind: $(VENV)/dev.stamp
+	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/kind/run $(ARGS)
 
 ## make lint           ruff, mypy, import contracts
 lint: $(VENV)/dev.stamp

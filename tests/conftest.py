@@ -6,6 +6,7 @@
 ``corner``   a namespace of the first, for one test
 
 They are labs of their own, so a test of the one can't be disturbed by what another test leaves in the other.
+With `pytest --cluster kind` all three are one lab on a real kind cluster.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ import pytest
 from meshlab.cluster.embedded import EmbeddedCluster
 from meshlab.cluster.embedded.controllers import run_controllers
 from meshlab.cluster.embedded.node import Node
+from meshlab.cluster.kind import KindCluster
+from meshlab.cluster.labs import KINDS
 from meshlab.kube import Kind, Kube, Object, load
 from meshlab.kube.objects import EVENT, NAMESPACE, SERVICE_ACCOUNT
 from meshlab.lab import install
@@ -52,6 +55,9 @@ class RunningLab:
 
     name: str
     kubeconfig: Path
+    kind: str = EmbeddedCluster.kind
+    network: str = EmbeddedCluster.network
+    image: str = EmbeddedCluster.image
 
     async def kube(self) -> Kube:
         """A connection with admin rights: `async with await demo.kube() as kube`."""
@@ -63,6 +69,14 @@ class RunningLab:
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0 or not check, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout if check else done.stdout + done.stderr
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cluster", choices=KINDS, default=EmbeddedCluster.kind, help="where the shared labs run")
+
+
+def _wants_kind(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--cluster") == KindCluster.kind)
 
 
 @pytest.fixture(scope="session")
@@ -89,24 +103,44 @@ def lab_name() -> str:
 
 
 @pytest.fixture(scope="session")
-def cluster(home: Path) -> Iterator[RunningLab]:
+def on_kind(home: Path) -> Iterator[RunningLab]:
+    """A lab on kind, with everything."""
+    kind = KindCluster("e2e")
+    try:
+        asyncio.run(install.start(kind.name, kind=kind.kind))
+        yield RunningLab(kind.name, kind.kubeconfig(), kind.kind, kind.network, kind.image)
+    finally:
+        asyncio.run(kind.down())
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest, home: Path) -> Iterator[RunningLab]:
     """The embedded cluster alone."""
+    if _wants_kind(request):
+        yield request.getfixturevalue("on_kind")
+        return
     with _running("cluster") as embedded:
         asyncio.run(embedded.up())
         yield RunningLab(embedded.name, embedded.kubeconfig())
 
 
 @pytest.fixture(scope="session")
-def mesh(home: Path) -> Iterator[RunningLab]:
+def mesh(request: pytest.FixtureRequest, home: Path) -> Iterator[RunningLab]:
     """Cluster and control plane, no demo."""
+    if _wants_kind(request):
+        yield request.getfixturevalue("on_kind")
+        return
     with _running("mesh") as embedded:
         asyncio.run(install.start(embedded.name, demo=False))
         yield RunningLab(embedded.name, embedded.kubeconfig())
 
 
 @pytest.fixture(scope="session")
-def demo(home: Path) -> Iterator[RunningLab]:
+def demo(request: pytest.FixtureRequest, home: Path) -> Iterator[RunningLab]:
     """Everything that `meshlab up` starts."""
+    if _wants_kind(request):
+        yield request.getfixturevalue("on_kind")
+        return
     with _running("demo") as embedded:
         asyncio.run(install.start(embedded.name))
         yield RunningLab(embedded.name, embedded.kubeconfig())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from rich.console import Console
+
 from meshlab.cli.options import Verbs, add_verb
-from meshlab.cluster.kind import KindCluster
-from meshlab.cluster.labs import cluster_of
+from meshlab.cli.progress import StepsOnTerminal
+from meshlab.lab import install
 
 
 def add(verbs: Verbs) -> None:
@@ -18,8 +20,8 @@ def add(verbs: Verbs) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Stop it; stopping what is stopped is no error."""
-    cluster = cluster_of(arguments.name)
-    asyncio.run(cluster.purge() if arguments.purge else cluster.down())
-    gone = arguments.purge or cluster.kind == KindCluster.kind
+    console = Console(highlight=False)
+    with StepsOnTerminal(console) as progress:
+        gone = asyncio.run(install.stop(arguments.name, purge=arguments.purge, progress=progress))
     print(f"Lab {arguments.name} is {'removed' if gone else 'stopped'}.")
     return 0

@@ -10,22 +10,39 @@ from rich.console import Console
 
 from meshlab.cli.options import Verbs, add_cluster, add_verb
 from meshlab.cli.progress import StepsOnTerminal
+from meshlab.kube import dump
 from meshlab.lab import install
+from meshlab.manifests import IMAGE
 
 
 def add(verbs: Verbs) -> None:
     """Describe the verb."""
     parser = add_verb(verbs, "up", run, "start a mesh; safe to repeat")
     add_cluster(parser)
+    parser.add_argument("--context", default="", help="an existing cluster instead: a context of your kubeconfig")
+    parser.add_argument("--image", default="", help="where that cluster pulls meshlab's image from")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be applied, as YAML")
     parser.add_argument("--no-demo", action="store_true", help="without the bookstore")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Take every step, showing each, then say what to do next."""
+    if arguments.dry_run:
+        print(dump(install.everything(arguments.image or IMAGE, demo=not arguments.no_demo)), end="")
+        return 0
     began = time.monotonic()
     console = Console(highlight=False)
     with StepsOnTerminal(console) as progress:
-        started = asyncio.run(install.start(arguments.name, not arguments.no_demo, progress, kind=arguments.cluster))
+        started = asyncio.run(
+            install.start(
+                arguments.name,
+                not arguments.no_demo,
+                progress,
+                kind=arguments.cluster,
+                context=arguments.context,
+                image=arguments.image,
+            )
+        )
     console.print(f"\nLab [b]{started.name}[/b] is up after {time.monotonic() - began:.1f} s. Next:")
     option = "" if started.name == "default" else f" --name {started.name}"
     console.print(f"  export KUBECONFIG=$(meshlab kubeconfig{option})")

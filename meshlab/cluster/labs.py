@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from meshlab.cluster.base import Cluster
+from meshlab.cluster.context import ContextCluster
 from meshlab.cluster.embedded import EmbeddedCluster
 from meshlab.cluster.kind import KindCluster
 from meshlab.cluster.place import EMBEDDED, Place
+from meshlab.errors import ClusterError
 
 KINDS = (EMBEDDED, KindCluster.kind)
 
@@ -19,8 +21,16 @@ class LabCluster(Cluster, Protocol):
         """`down`, and forget everything that was stored."""
 
 
-def cluster_of(name: str, kind: str | None = None) -> LabCluster:
-    """The cluster of a lab: of the wanted kind, or of the kind it was started on. Unknown labs are embedded."""
+def cluster_of(name: str, kind: str | None = None, *, context: str = "", image: str = "") -> LabCluster:
+    """The cluster of a lab: the wanted one, or the one it was started on. Labs that nobody knows are embedded.
+
+    A `context` of your kubeconfig is an existing cluster, which pulls `image`.
+    """
     facts = Place(name).read()
-    chosen = kind or (facts.kind if facts else EMBEDDED)
+    chosen = ContextCluster.kind if context else kind or (facts.kind if facts else EMBEDDED)
+    if chosen == ContextCluster.kind:
+        return ContextCluster(name, context, image)
+    if image:
+        hint = "--image goes with --context: the other clusters run what is installed here"
+        raise ClusterError("ML101", "this cluster takes its image from no registry", hint=hint)
     return KindCluster(name) if chosen == KindCluster.kind else EmbeddedCluster(name)

@@ -18,7 +18,7 @@ described in `meshlab.observe`; times are seconds since the epoch):
     "connected": true, "certificate": {"serial": "…", "not_before": …, "not_after": …},
     "connected_since": …, "acknowledged": {"TYPE_URL": "VERSION"}, "refused": null | {"type_url": …, "reason": …},
     "milliseconds": 3.2}]}``. `milliseconds` is what its last acknowledgement took.
-``receipts?kind=TrafficSplit&namespace=…&name=…&resourceVersion=…&timeout=5``
+``receipts?kind=TrafficSplit&namespace=…&name=…&resourceVersion=…&wait=5``
     Waits until every proxy that the change concerns has acknowledged or refused it, or until the timeout (for a
     deletion, whose version nobody is told, ask with ``&deleted=true``):
     ``{"kind": "Receipt", "object": {"kind", "namespace", "name", "resourceVersion"}, "seen": true,

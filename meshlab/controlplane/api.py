@@ -126,9 +126,9 @@ class ObserveApi:
         if not query.get("kind") or not query.get("name"):
             raise bad_request("kind and name are needed, as in receipts?kind=TrafficSplit&namespace=bookstore&name=b")
         ref = Ref(query["kind"], query["name"], query.get("namespace", ""))
-        timeout = _number(request, "timeout", 5.0, low=0.0, high=_LONGEST_WAIT)
+        patience = _number(request, "wait", 5.0, low=0.0, high=_LONGEST_WAIT)
         receipt = await self._receipts.wait(
-            ref, query.get("resourceVersion", ""), timeout, deleted=query.get("deleted") == "true"
+            ref, query.get("resourceVersion", ""), patience, deleted=query.get("deleted") == "true"
         )
         findings = as_json(finding for finding in self._loop.findings() if finding.about == str(ref))
         return _answer(**receipt, findings=findings)

@@ -133,7 +133,7 @@ async def receipt(kube: Kube, obj: Object, action: str) -> Applied:
         "namespace": ref.namespace,
         "name": ref.name,
         "resourceVersion": version,
-        "timeout": str(_PATIENCE_SECONDS),
+        "wait": str(_PATIENCE_SECONDS),
     }
     try:
         found = await kube.request("GET", f"{ROOT}/receipts", query=query, about=str(ref))

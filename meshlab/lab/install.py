@@ -13,12 +13,16 @@ from pathlib import Path
 
 from meshlab import manifests
 from meshlab.cluster.base import Cluster
+from meshlab.cluster.context import ContextCluster
 from meshlab.cluster.kind import KindCluster
 from meshlab.cluster.labs import cluster_of
+from meshlab.cluster.place import EMBEDDED
 from meshlab.kube import ApiError, Kube, Object
 from meshlab.kube.objects import MESH_CONFIG
 from meshlab.lab import preflight, preflight_kind, ready
+from meshlab.lab.kubectl import find_kubectl
 from meshlab.lab.steps import Listener, Report, Say, Step, Steps, to_log
+from meshlab.lab.uninstall import marked, uninstall
 
 MANAGER = "meshlab-install"
 
@@ -41,12 +45,15 @@ async def start(
     progress: Listener = to_log,
     *,
     kind: str | None = None,
+    context: str = "",
+    image: str = "",
 ) -> Started:
     """Start a lab, or finish and repair one that was started. `progress` hears of every step.
 
-    `kind` is the cluster's: ``embedded`` or ``kind``. Without it: what the lab is on, or else embedded.
+    `kind` is the cluster's: ``embedded`` or ``kind``. `context` names an existing one, which pulls `image`.
+    Without them: where the lab is, or else embedded.
     """
-    cluster = cluster_of(name, kind)
+    cluster = cluster_of(name, kind, context=context, image=image)
     installation = Installation(cluster)
     steps = [
         Step("Check this machine", lambda _: asyncio.to_thread(_check_machine, cluster)),
@@ -60,6 +67,21 @@ async def start(
     taken = Steps(progress)
     await taken.run(steps)
     return Started(name, cluster.kind, cluster.network, cluster.image, cluster.kubeconfig(), tuple(taken.taken))
+
+
+async def stop(name: str, *, purge: bool = False, progress: Listener = to_log) -> bool:
+    """Stop a lab; whether nothing of it is left. From a cluster that isn't its own the mesh is taken away again."""
+    cluster = cluster_of(name)
+    if cluster.kind == ContextCluster.kind:
+        await Steps(progress).run([Step("Take the mesh away", Installation(cluster).remove)])
+    await (cluster.purge() if purge else cluster.down())
+    return purge or cluster.kind != EMBEDDED
+
+
+def everything(image: str, *, demo: bool) -> list[Object]:
+    """What an installation consists of, in order."""
+    folders = ("crds", "control-plane", "demo") if demo else ("crds", "control-plane")
+    return [obj for folder in folders for obj in manifests.read(folder, image=image)]
 
 
 class Installation:
@@ -103,15 +125,21 @@ class Installation:
             done = await ready.available(kube, _deployments(objects), say)
         return f"{done}, {kept} kept as you changed them" if kept else done
 
+    async def remove(self, say: Say) -> str:
+        """What the lab made is gone."""
+        async with await self._connect() as kube:
+            return await uninstall(kube, everything(self._cluster.image, demo=True), say)
+
     async def _connect(self) -> Kube:
         return await Kube.connect(self._cluster.kubeconfig())
 
     async def _apply(self, kube: Kube, objects: list[Object], *, force: bool) -> int:
         """Apply in order. Without `force` an object that somebody else changed stays as it is; the count of those."""
         kept = 0
+        somebody_elses = self._cluster.kind == ContextCluster.kind
         for obj in objects:
             try:
-                await kube.apply(obj, manager=MANAGER, force=force)
+                await kube.apply(await marked(kube, obj) if somebody_elses else obj, manager=MANAGER, force=force)
             except ApiError as error:
                 if force or error.status != HTTPStatus.CONFLICT:
                     raise
@@ -120,6 +148,8 @@ class Installation:
 
 
 def _check_machine(cluster: Cluster) -> str:
+    if cluster.kind == ContextCluster.kind:
+        return str(find_kubectl())
     checks = preflight_kind.checks if cluster.kind == KindCluster.kind else preflight.checks
     return preflight.require(list(checks(cluster.name)))
 

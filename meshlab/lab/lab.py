@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.cluster.labs import cluster_of
 from meshlab.kube import Kube
 from meshlab.lab import apply as applying
 from meshlab.lab import certificates as certifying
@@ -91,7 +91,7 @@ class Lab:
     def down(self) -> None:
         """End the lab and every process it started. `meshlab.up()` starts it again as it was."""
         self.close()
-        self._loop.run(EmbeddedCluster(self.name).down())
+        self._loop.run(cluster_of(self.name).down())
 
     def close(self) -> None:
         """Let go of the cluster: its widgets stand still from now on. The lab goes on without."""
@@ -152,15 +152,16 @@ class Lab:
 _labs: dict[str, Lab] = {}
 
 
-def up(name: str | None = None, demo: bool = True) -> Lab:  # noqa: FBT001, FBT002
+def up(name: str | None = None, demo: bool = True, cluster: str | None = None) -> Lab:  # noqa: FBT001, FBT002
     """Start a lab, or finish and repair one that was started; safe to repeat.
 
     `name` tells labs on one machine apart (default: the environment's MESHLAB_NAME, else ``default``).
-    `demo` brings the bookstore. In a notebook `%kubectl` and `%%smi` are there afterwards.
+    `demo` brings the bookstore. `cluster` is ``embedded`` or ``kind``; without it: where the lab is, or embedded.
+    In a notebook `%kubectl` and `%%smi` are there afterwards.
     """
     name = name or os.environ.get("MESHLAB_NAME", "default")
     progress = Progress(lab_loop())
-    started = progress.follow(install.start(name, demo, progress.hear))
+    started = progress.follow(install.start(name, demo, progress.hear, kind=cluster))
     known = _labs.get(name)
     if known is None or not known.serves(started):
         if known:

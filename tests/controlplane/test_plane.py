@@ -210,7 +210,7 @@ async def test_the_api_says_what_it_serves_and_the_mode_in_force(api: Api, plane
 
 
 @pytest.mark.parametrize(
-    "path", ["/edges?window=no", "/edges?window=1e9", "/receipts", "/receipts?kind=A&name=b&timeout=-1"]
+    "path", ["/edges?window=no", "/edges?window=1e9", "/receipts", "/receipts?kind=A&name=b&wait=-1"]
 )
 async def test_a_question_that_makes_no_sense_is_answered_with_a_status(
     api: Api, plane: ControlPlane, path: str

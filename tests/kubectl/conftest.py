@@ -9,7 +9,6 @@ import secrets
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from meshlab.kube import dump
 from meshlab.lab.kubectl import find_kubectl
 from meshlab.manifests import read
+from meshlab.version import __version__
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,8 +70,9 @@ class Kubectl:
 def kubectl(request: pytest.FixtureRequest) -> Iterator[Kubectl]:
     """kubectl in a namespace that is made for the suite, and removed at its end."""
     given = request.config.getoption("--kubeconfig", default=None)
-    kubeconfig = Path(given) if given else request.getfixturevalue("cluster").kubeconfig
-    image = request.config.getoption("--pod-image", default=None) or f"meshlab:{version('meshlab')}"
+    lab = None if given else request.getfixturevalue("cluster")
+    kubeconfig = lab.kubeconfig if lab else Path(given)
+    image = request.config.getoption("--pod-image", default=None) or (lab.image if lab else f"meshlab:{__version__}")
     kubectl = Kubectl(kubeconfig, f"kubectl-suite-{secrets.token_hex(3)}", image)
     kubectl("create", "namespace", kubectl.namespace)
     yield kubectl

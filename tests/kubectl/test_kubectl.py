@@ -151,7 +151,7 @@ def test_logs_follow_until_the_container_ends(kubectl):
         },
     }
     kubectl("apply", "-f", "-", stdin=json.dumps(pod))
-    kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].started}", "pod/talker", READY)
+    kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].containerID}", "pod/talker", READY)
     assert kubectl("logs", "-f", "talker").splitlines() == [f"line {i}" for i in range(1, 6)]
     assert kubectl("logs", "--tail=1", "talker") == "line 5\n"
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 
 from meshlab import manifests
+from meshlab.cluster.tunnel import Tunnels
 from meshlab.kube import Kube, Object
 from meshlab.kube.objects import DEPLOYMENT, MESH_CONFIG, POD, TRAFFIC_SPLIT, TRAFFIC_TARGET
 
@@ -43,7 +44,9 @@ class Story:
     """The demo, with the verbs of the story."""
 
     kube: Kube
-    _pods: dict[str, str] = field(default_factory=dict)
+    tunnels: Tunnels | None = None
+    """Where this machine does not see the addresses of pods and Services."""
+    _pods: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     async def mode(self, *, permissive: bool) -> None:
         body = {"spec": {"traffic": {"enablePermissiveTrafficPolicyMode": permissive}}}
@@ -96,7 +99,7 @@ class Story:
 
     async def _receipt(self, obj: Object, **more: str) -> dict[str, Any]:
         metadata = obj["metadata"]
-        about = {"kind": obj["kind"], "namespace": metadata["namespace"], "name": metadata["name"], "timeout": 20}
+        about = {"kind": obj["kind"], "namespace": metadata["namespace"], "name": metadata["name"], "wait": 20}
         return dict(await self.kube.request("GET", f"{OBSERVE}/receipts?{urlencode({**about, **more})}"))
 
     @staticmethod
@@ -142,8 +145,16 @@ class Story:
     async def page(self, deployment: str, path: str) -> str:
         """An app's own page, read where it listens: the counting is the app's, not the mesh's."""
         if deployment not in self._pods:
-            self._pods[deployment] = (await self.pod(deployment))["status"]["podIP"]
-        return await asyncio.to_thread(_get, f"http://{self._pods[deployment]}:14001{path}")
+            self._pods[deployment] = await self.address(await self.pod(deployment), 14001)
+        host, port = self._pods[deployment]
+        return await asyncio.to_thread(_get, f"http://{host}:{port}{path}")
+
+    async def address(self, obj: Object, port: int) -> tuple[str, int]:
+        """Where this machine reaches a port of a pod or Service."""
+        if self.tunnels:
+            metadata = obj["metadata"]
+            return await self.tunnels.open(metadata["namespace"], f"{obj['kind'].lower()}/{metadata['name']}", port)
+        return obj["spec"]["clusterIP"] if obj["kind"] == "Service" else obj["status"]["podIP"], port
 
     async def raw(self, deployment: str) -> dict[str, Any]:
         return dict(json.loads(await self.page(deployment, "/raw")))
@@ -176,7 +187,7 @@ class Story:
 async def story(demo: RunningLab) -> AsyncIterator[Story]:
     """The demo in its first state: permissive, no policies, no split, both versions, a busy buyer."""
     async with await demo.kube() as kube:
-        told = Story(kube)
+        told = Story(kube, Tunnels(lambda: demo.kubeconfig) if demo.kind == "kind" else None)
         await told.mode(permissive=True)
         await told.no_policies()
         await told.no_split()
@@ -193,6 +204,8 @@ async def story(demo: RunningLab) -> AsyncIterator[Story]:
         for deployment in ("bookbuyer", "bookthief", "bookstore-v1", "bookstore-v2"):
             await told.rolled_out(deployment)
         yield told
+        if told.tunnels:
+            await told.tunnels.close()
 
 
 def _is_of(pod: Object, deployment: str) -> bool:

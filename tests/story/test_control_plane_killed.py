@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import psutil
@@ -15,6 +16,7 @@ from meshlab.kube.objects import POD
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.conftest import RunningLab
     from tests.story.conftest import Story
 
 pytestmark = pytest.mark.e2e
@@ -22,11 +24,15 @@ pytestmark = pytest.mark.e2e
 CALLS = 300
 
 
-def control_plane(home: Path) -> psutil.Process:
-    """The process that the node runs for the control plane's container."""
+def kill_control_plane(demo: RunningLab, home: Path) -> None:
+    """Kill the process that the node runs for the control plane's container."""
+    if demo.kind == "kind":
+        node = ("docker", "exec", f"meshlab-{demo.name}-control-plane")
+        subprocess.run([*node, "pkill", "-KILL", "-f", "^python -m meshlab.controlplane"], check=True)
+        return
     found = [process for process in psutil.process_iter() if _is_control_plane(process, home)]
     assert len(found) == 1, found
-    return found[0]
+    os.kill(found[0].pid, signal.SIGKILL)
 
 
 def _is_control_plane(process: psutil.Process, home: Path) -> bool:
@@ -45,14 +51,14 @@ async def restarts(story: Story) -> tuple[int, bool]:
 
 
 async def test_killed_while_traffic_runs_no_request_fails_and_a_later_change_is_enforced(
-    story: Story, home: Path
+    story: Story, demo: RunningLab, home: Path
 ) -> None:
     await story.mode(permissive=False)
     await story.policies()
     before, _ = await restarts(story)
 
     counting = asyncio.create_task(story.count("bookbuyer", CALLS))
-    os.kill(control_plane(home).pid, signal.SIGKILL)
+    await asyncio.to_thread(kill_control_plane, demo, home)
     count = await counting
     assert set(count.statuses) == {"200"}, count
 

@@ -24,7 +24,7 @@ from meshlab.xds.resource import type_url
 from meshlab.xds.server import SERVICE as ADS
 
 if TYPE_CHECKING:
-    from meshlab.kube import Kube, Object
+    from meshlab.kube import Object
     from tests.story.conftest import Story
 
 pytestmark = pytest.mark.e2e
@@ -42,7 +42,8 @@ class Proxy:
     node: str
     key: bytes
     grant: Grant
-    controller: str
+    ads: str
+    """Where discovery is served."""
 
     def context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata=self.grant.bundle)
@@ -58,7 +59,7 @@ class Proxy:
         """What discovery answers when this proxy says it is `node`."""
         credentials = grpc.ssl_channel_credentials(self.grant.bundle.encode(), self.key, self.grant.chain.encode())
         options = (("grpc.ssl_target_name_override", SERVER_NAME),)
-        async with grpc.aio.secure_channel(f"{self.controller}:15128", credentials, options) as channel:
+        async with grpc.aio.secure_channel(self.ads, credentials, options) as channel:
             call = channel.stream_stream(
                 f"/{ADS}/DeltaAggregatedResources",
                 request_serializer=DeltaDiscoveryRequest.SerializeToString,
@@ -71,7 +72,7 @@ class Proxy:
                 await call.write(DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce))
 
 
-async def proxy_of(kube: Kube, pod: Object) -> Proxy:
+async def proxy_of(story: Story, pod: Object) -> Proxy:
     """Prove to be a pod's sidecar, the way a sidecar does: by a token bound to the pod."""
     metadata, account = pod["metadata"], pod["spec"]["serviceAccountName"]
     bound = {"kind": "Pod", "apiVersion": "v1", "name": metadata["name"], "uid": metadata["uid"]}
@@ -81,8 +82,9 @@ async def proxy_of(kube: Kube, pod: Object) -> Proxy:
         "spec": {"audiences": ["meshlab"], "boundObjectRef": bound},
     }
     path = f"/api/v1/namespaces/{metadata['namespace']}/serviceaccounts/{account}/token"
-    token = (await kube.request("POST", path, body=body))["status"]["token"]
-    controller = (await kube.get(SERVICE, "meshlab-controller", "meshlab-system"))["spec"]["clusterIP"]
+    token = (await story.kube.request("POST", path, body=body))["status"]["token"]
+    controller = await story.kube.get(SERVICE, "meshlab-controller", "meshlab-system")
+    host, port = await story.address(controller, 15129)
     bundle = next(
         variable["value"]
         for container in pod["spec"]["containers"]
@@ -94,7 +96,7 @@ async def proxy_of(kube: Kube, pod: Object) -> Proxy:
     async with (
         aiohttp.ClientSession() as session,
         session.post(
-            f"https://{controller}:15129/v1/certificates",
+            f"https://{host}:{port}/v1/certificates",
             data=request,
             headers={"Authorization": f"Bearer {token}"},
             ssl=context,
@@ -102,15 +104,15 @@ async def proxy_of(kube: Kube, pod: Object) -> Proxy:
         ) as response,
     ):
         assert response.status == 200, await response.text()
-        return Proxy(
-            f"{metadata['name']}.{metadata['namespace']}", key, Grant.from_json(await response.read()), controller
-        )
+        grant = Grant.from_json(await response.read())
+    host, port = await story.address(controller, 15128)
+    return Proxy(f"{metadata['name']}.{metadata['namespace']}", key, grant, f"{host}:{port}")
 
 
-async def call(context: ssl.SSLContext, address: str, path: str) -> tuple[str, int]:
+async def call(context: ssl.SSLContext, address: tuple[str, int], path: str) -> tuple[str, int]:
     """One HTTP call over TLS, straight to a pod's inbound port: who answered, and with what status."""
     reader, writer = await asyncio.open_connection(
-        address, INBOUND, ssl=context, server_hostname="14001.bookstore.bookstore.svc.cluster.local"
+        *address, ssl=context, server_hostname="14001.bookstore.bookstore.svc.cluster.local"
     )
     try:
         shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -128,9 +130,9 @@ async def call(context: ssl.SSLContext, address: str, path: str) -> tuple[str, i
 async def test_both_ends_prove_who_they_are_and_are_treated_accordingly(story: Story) -> None:
     await story.mode(permissive=False)
     await story.policies()
-    address = (await story.pod("bookstore-v1"))["status"]["podIP"]
+    address = await story.address(await story.pod("bookstore-v1"), INBOUND)
     for client, expected in (("bookbuyer", 200), ("bookthief", 403)):
-        proxy = await proxy_of(story.kube, await story.pod(client))
+        proxy = await proxy_of(story, await story.pod(client))
         mine = spiffe_id(x509.load_pem_x509_certificate(proxy.grant.chain.encode()))
         assert mine == f"spiffe://cluster.local/ns/{client}/sa/{client}"
         server, status = await call(proxy.context(), address, "/buy-a-book/new")
@@ -148,7 +150,7 @@ async def test_the_certificates_that_edges_report_are_those_that_were_issued(sto
 
 
 async def test_without_a_certificate_of_the_mesh_nobody_gets_in(story: Story) -> None:
-    address = (await story.pod("bookstore-v1"))["status"]["podIP"]
+    address = await story.address(await story.pod("bookstore-v1"), INBOUND)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["osm"])
@@ -157,7 +159,7 @@ async def test_without_a_certificate_of_the_mesh_nobody_gets_in(story: Story) ->
 
 
 async def test_a_proxy_that_says_it_is_another_is_refused(story: Story) -> None:
-    thief = await proxy_of(story.kube, await story.pod("bookthief"))
+    thief = await proxy_of(story, await story.pod("bookthief"))
     buyer = await story.pod("bookbuyer")
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await _first(thief.asks(f"{buyer['metadata']['name']}.bookbuyer", SECRET))
@@ -167,7 +169,7 @@ async def test_a_proxy_that_says_it_is_another_is_refused(story: Story) -> None:
 async def test_a_proxy_is_given_its_own_identitys_key_and_no_other(story: Story) -> None:
     pod = await story.pod("bookthief")
     # The pod's own sidecar holds its stream; a second one takes its place for a moment, and it comes back by itself.
-    thief = await proxy_of(story.kube, pod)
+    thief = await proxy_of(story, pod)
     told = await _first(thief.asks(thief.node, SECRET))
     shown = [_secret(resource).tls_certificate.certificate_chain.inline_bytes for resource in told.resources]
     owners = [spiffe_id(x509.load_pem_x509_certificate(chain)) for chain in shown if chain]
