@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable
 from ipaddress import IPv4Network
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.errors import DataPlaneError
-from meshlab.kube.objects import Object
 from meshlab.mesh.settings import Exclusions
+
+if TYPE_CHECKING:
+    from meshlab.kube.objects import Object
 
 _PREFIX = "openservicemesh.io/"
 
