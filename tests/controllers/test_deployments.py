@@ -143,8 +143,10 @@ async def test_recreate_ends_the_old_pods_before_it_starts_new_ones(corner):
 
     async def watch():
         while True:
-            pods = await corner.list(POD)
-            versions.append({pod["metadata"]["labels"]["pod-template-hash"] for pod in pods})
+            running = [
+                pod for pod in await corner.list(POD) if pod["status"].get("phase") not in ("Failed", "Succeeded")
+            ]
+            versions.append({pod["metadata"]["labels"]["pod-template-hash"] for pod in running})
 
     watching = asyncio.create_task(watch())
     await corner.patch(DEPLOYMENT, "web", {"spec": {"template": {"metadata": {"annotations": {"v": "2"}}}}})

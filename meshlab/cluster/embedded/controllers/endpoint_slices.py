@@ -87,7 +87,9 @@ def _slice(service: Object, ports: Ports, endpoints: list[dict[str, Any]]) -> Ob
 
 
 def _pair(wanted: list[Object], existing: list[Object]) -> tuple[list[Object], list[Object], list[Object]]:
-    """What to create, to replace and to delete. A slice is kept for the ports it has, so that little moves."""
+    """What to create, to replace and to delete. A slice is kept for the ports it has, so that little moves; one that is
+    no longer wanted is made into one that is, so that a reader never sees both.
+    """
     left = sorted(filter(_is_ours, existing), key=lambda found: found["metadata"]["name"])
     create, replace = [], []
     for new in wanted:
@@ -98,9 +100,15 @@ def _pair(wanted: list[Object], existing: list[Object]) -> tuple[list[Object], l
             continue
         left.remove(found)
         if not _says_the_same(new, found):
-            metadata = {**found["metadata"], "labels": new["metadata"]["labels"]}
-            replace.append({**found, "metadata": metadata, "endpoints": new["endpoints"]})
+            replace.append(_in_place_of(found, new))
+    while create and left:
+        replace.append(_in_place_of(left.pop(0), create.pop(0)))
     return create, replace, left
+
+
+def _in_place_of(found: Object, new: Object) -> Object:
+    metadata = {**found["metadata"], "labels": new["metadata"]["labels"]}
+    return {**found, "metadata": metadata, "endpoints": new["endpoints"], "ports": new["ports"]}
 
 
 def _says_the_same(new: Object, found: Object) -> bool:
