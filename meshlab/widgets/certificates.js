@@ -51,7 +51,7 @@ function validity({ serial, not_before: from, not_after: until }) {
   const left = until - Date.now() / 1000;
   const share = Math.max(0, Math.min(1, left / (until - from)));
   const words = left <= 0 ? "expired" : left > HOUR ? `${Math.floor(left / HOUR)} h ${Math.floor((left % HOUR) / 60)} min` : `${Math.floor(left / 60)} min`;
-  const when = new Date(until * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const when = new Date(until * 1000).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
   const bar = h("meter", { min: 0, max: 1, low: 0.1, value: share, "aria-label": `${Math.round(100 * share)} % of its time is left` });
   return [h("td", { title: `serial ${serial}` }, when), h("td", {}, bar, " ", words)];
 }

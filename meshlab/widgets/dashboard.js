@@ -2,7 +2,7 @@
 
 const KEPT = 240;
 const CONFIG = { displayModeBar: false, doubleClick: false };
-const TIMES = { range: [-120, 0], tickvals: [-90, -60, -30, 0], ticktext: ["−90 s", "−1 min", "−30 s", "now"] };
+const SPANS = [30, 60, 120];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px 2px 1px 2px", "2px 4px"];
 const STROKES = ["", "6 4", "2 3", "6 3 2 3", "10 4", "10 3 2 3", "5 2 1 2", "2 4"];
 const COLOURS = {
@@ -64,7 +64,7 @@ async function render(model, el, feed) {
   const state = h("span", { class: "lm-soft" });
   const voice = quietVoice(15000);
   const pause = h("button", { type: "button", "aria-pressed": "false", onclick: togglePause }, "Pause");
-  figures.append(h("h3", {}, "Traffic, last two minutes"), mode, rate, success, state, pause);
+  figures.append(h("h3", {}, "Traffic, live"), mode, rate, success, state, pause);
   const panels = PANELS.map(makePanel);
   // One figure for all panels costs half of what four would; it lies over them and takes its axes' places from them.
   const plot = h("div", { class: "lm-plots", "aria-hidden": "true" });
@@ -107,7 +107,9 @@ async function render(model, el, feed) {
       nameLines(panel, feed.points, newest);
       showLegend(panel, newest, colours(dark));
     }
-    if (Plotly) Plotly.react(plot, traces(panels, feed.points, dark), layout(panels, area, dark), CONFIG);
+    if (!Plotly) return;
+    const seconds = newest.t - feed.points[0].t;
+    Plotly.react(plot, traces(panels, feed.points, dark), layout(panels, area, seconds, dark), CONFIG);
   }
 
   function showFigures(newest) {
@@ -166,12 +168,15 @@ function traces(panels, all, dark) {
   });
 }
 
-function layout(panels, area, dark) {
+function layout(panels, area, seconds, dark) {
   const ink = dark ? "#bdbdbd" : "#616161";
   const common = {
     fixedrange: true, gridcolor: dark ? "#424242" : "#e0e0e0", zeroline: false, color: ink,
     automargin: false, tickfont: { size: 11 },
   };
+  const span = SPANS.find((known) => seconds < known) ?? SPANS.at(-1);
+  const tickvals = [0.75, 0.5, 0.25, 0].map((part) => -part * span);
+  const times = { range: [-span, 0], tickvals, ticktext: tickvals.map((tick) => (tick ? `−${-tick} s` : "now")) };
   const { clientWidth: width, clientHeight: height } = area;
   const found = {
     width, height, showlegend: false, margin: { l: 0, r: 0, t: 0, b: 0 },
@@ -180,7 +185,7 @@ function layout(panels, area, dark) {
   for (const { axis, place, highest: high } of panels) {
     const left = place.offsetLeft, above = place.offsetTop;
     found[`xaxis${axis}`] = {
-      ...common, ...TIMES, anchor: `y${axis}`, domain: [(left + 38) / width, (left + place.clientWidth - 16) / width],
+      ...common, ...times, anchor: `y${axis}`, domain: [(left + 38) / width, (left + place.clientWidth - 16) / width],
     };
     found[`yaxis${axis}`] = {
       ...common, nticks: 5, range: [0, high * 1.04], anchor: `x${axis}`,

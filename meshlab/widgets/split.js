@@ -42,13 +42,12 @@ function render({ model, el }) {
   el.replaceChildren(
     h("section", { class: "lm lm-split", "aria-label": `Traffic split of ${model.get("service")}` },
       h("div", { class: "lm-head" }, h("h3", {}, `Calls to ${model.get("service")}`), about),
-      sliders,
-      words,
-      voice.element,
-      h("details", { open: "" }, h("summary", {}, "The same in YAML"), yaml.element,
-        h("div", { class: "lm-buttons" }, copyButton("Copy YAML", () => model.get("state").yaml))),
-      h("details", {}, h("summary", {}, "The same with kubectl"), command,
-        h("div", { class: "lm-buttons" }, copyButton("Copy command", () => model.get("state").command))),
+      h("div", { class: "lm-body" },
+        h("div", {}, sliders, words, voice.element,
+          h("details", {}, h("summary", {}, "The same with kubectl"), command,
+            copyButton("Copy command", () => model.get("state").command))),
+        h("details", { open: "" }, h("summary", {}, "The same in YAML"), yaml.element,
+          copyButton("Copy YAML", () => model.get("state").yaml))),
     ),
   );
 
@@ -85,7 +84,7 @@ function render({ model, el }) {
       const { input, output } = rows.get(name);
       if (input.valueAsNumber !== weight) input.value = weight;
       input.setAttribute("aria-valuetext", `${weight} percent of the calls`);
-      output.textContent = `${weight} % of the calls`;
+      output.textContent = `${weight} %`;
     }
   }
 

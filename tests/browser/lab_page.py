@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
-from playwright.sync_api import Error, Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 FLAGS = [
     "--no-sandbox",
@@ -28,19 +28,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-OVERRIDES = {
-    "@jupyterlab/apputils-extension:notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-        "doNotDisturbMode": True,
-    },
-    "@jupyterlab/apputils-extension:themes": {"adaptive-theme": True},
-    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "contentVisibility", "scrollPastEnd": False},
-    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
-}
+CONFIG = Path(__file__).parents[2] / "notebooks" / ".jupyter"
+"""What `make lab` opens JupyterLab with: no news, no look for updates, the theme of the desktop."""
+
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-_ALL_CELLS_RAN = """() => [...document.querySelectorAll('.jp-CodeCell')].every(
-  cell => /\\[\\d+\\]/.test(cell.querySelector('.jp-InputPrompt').textContent))"""
+_ENDED = """() => {
+  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(prompt => prompt.textContent);
+  const failed = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
+  return failed ? !prompts.some(prompt => prompt.includes('*')) : prompts.every(prompt => /\\[\\d+\\]/.test(prompt));
+}"""
+_NOT_RUN = """() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(
+  prompt => !/\\[\\d+\\]/.test(prompt.textContent))"""
 
 
 class JupyterLab:
@@ -49,10 +47,8 @@ class JupyterLab:
     def __init__(self, home: Path, notebooks: Path, env: dict[str, str]) -> None:
         self.token = secrets.token_hex(16)
         self.port = _free_port()
-        settings = home / "app-settings"
-        settings.mkdir(parents=True)
-        (settings / "overrides.json").write_text(json.dumps(OVERRIDES))
         own = {
+            "JUPYTER_CONFIG_PATH": CONFIG,
             "JUPYTER_CONFIG_DIR": home / "config",
             "JUPYTER_DATA_DIR": home / "data",
             "JUPYTER_RUNTIME_DIR": home / "runtime",
@@ -63,8 +59,7 @@ class JupyterLab:
         command = [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={self.port}"),
             *("--ip=127.0.0.1", f"--ServerApp.root_dir={notebooks}", f"--IdentityProvider.token={self.token}"),
-            *(f"--LabApp.app_settings_dir={settings}", "--LabApp.news_url=", "--ServerApp.port_retries=0"),
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--ServerApp.port_retries=0",
         ]
         self._log = (home / "jupyter.log").open("wb")
         self._process = subprocess.Popen(
@@ -132,11 +127,9 @@ class LabPage:
         """Run every cell, until each has its number and the kernel is idle."""
         self.page.click('.lm-MenuBar-item:has-text("Run")')
         self.page.click('[data-command="runmenu:run-all"]')
-        try:
-            self.page.wait_for_function(_ALL_CELLS_RAN, timeout=timeout * 1000)
-        except Error:
-            raise AssertionError(f"a cell didn't end well:\n{self.output_text()}") from None
+        self.page.wait_for_function(_ENDED, timeout=timeout * 1000)
         self._wait_idle(timeout)
+        assert not self.page.evaluate(_NOT_RUN), f"a cell failed:\n{self.output_text()}"
 
     def output_text(self) -> str:
         """The text of every output, whether in sight or not."""
@@ -153,9 +146,14 @@ class LabPage:
         (of or self.page).screenshot(path=path)
 
     def newest(self, panel: str) -> dict[str, float]:
-        """Line → its newest value, in one of the dashboard's panels, as plotly holds it."""
-        traces = self.page.evaluate(
-            "() => document.querySelector('.js-plotly-plot').data.map(t => [t.xaxis, t.name, t.y.at(-1)])"
+        """Line → its newest value, in one of the last dashboard's panels, as plotly holds it.
+
+        A dashboard out of sight doesn't draw, so it is scrolled to.
+        """
+        dashboard = self.widget("dashboard")
+        dashboard.scroll_into_view_if_needed()
+        traces = dashboard.evaluate(
+            "d => (d.querySelector('.js-plotly-plot')?.data ?? []).map(t => [t.xaxis, t.name, t.y.at(-1)])"
         )
         axis = {"versions": "x", "edges": "x2", "success": "x3", "latency": "x4"}[panel]
         return {name: value for where, name, value in traces if where == axis}
