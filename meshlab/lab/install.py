@@ -64,6 +64,7 @@ async def start(
     ]
     if demo:
         steps.append(Step("Start the bookstore", installation.apply_demo))
+    steps.append(Step("Ask how the mesh is doing", installation.ask))
     taken = Steps(progress)
     await taken.run(steps)
     return Started(name, cluster.kind, cluster.network, cluster.image, cluster.kubeconfig(), tuple(taken.taken))
@@ -124,6 +125,13 @@ class Installation:
             kept = await self._apply(kube, objects, force=False)
             done = await ready.available(kube, _deployments(objects), say)
         return f"{done}, {kept} kept as you changed them" if kept else done
+
+    async def ask(self, _: Say) -> str:
+        """What the mesh observes is served by the cluster's API."""
+        async with await self._connect() as kube:
+            objects = manifests.read("control-plane", image=self._cluster.image)
+            await ready.aggregated(kube, [obj for obj in objects if obj["kind"] == "APIService"])
+        return "it answers"
 
     async def remove(self, say: Say) -> str:
         """What the lab made is gone."""

@@ -42,6 +42,26 @@ async def _is_served(kube: Kube, crd: Object) -> bool:
     return True
 
 
+async def aggregated(kube: Kube, api_services: Collection[Object]) -> None:
+    """Wait until the API server passes requests on to these: it asks each first, and again some time after a refusal.
+
+    Raises ClusterError ML130 with what it says of the one that is missing, after three minutes.
+    """
+    waiting = {obj["metadata"]["name"] for obj in api_services}
+    found = Reflector(kube, await kube.kind_of(next(iter(api_services))))
+    try:
+        async with asyncio.timeout(_LONGEST_SECONDS):
+            async for _ in found.changes():
+                waiting = {name for name in waiting if not condition(found.store.get(("", name), {}), "Available")}
+                if not waiting:
+                    return
+    except TimeoutError:
+        about = f"APIService {min(waiting)}"
+        conditions = (found.store.get(("", min(waiting)), {}).get("status") or {}).get("conditions") or []
+        what = "; ".join(row.get("message", "") for row in conditions) or "the API server says nothing of it"
+        raise ClusterError("ML130", what, about=about, hint=f"kubectl describe apiservice {min(waiting)}") from None
+
+
 async def available(kube: Kube, deployments: Collection[Key], say: Say) -> str:
     """Wait until every pod of these Deployments is of the newest template and available.
 
