@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,3 +114,13 @@ def test_the_rules_are_laid_last_before_the_app_starts_and_with_one_capability()
     assert (ours["name"], ours["image"], ours["args"]) == ("osm-init", "meshlab:1", ["--past-outbound-ports", "3306"])
     assert ours["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
     assert not ours["securityContext"]["allowPrivilegeEscalation"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_nobody_else_runs_as_the_proxys_user(whole: bool):
+    disguised = pod()
+    owner = disguised["spec"] if whole else disguised["spec"]["containers"][0]
+    owner["securityContext"] = {"runAsUser": 1500}
+    with pytest.raises(DataPlaneError, match="ML355"):
+        inject(disguised, SETTINGS)
+    assert inject(disguised, replace(SETTINGS, explicit=True)), "where nothing is redirected the user is of no account"

@@ -9,6 +9,7 @@ from uuid import uuid4
 from meshlab.dataplane.envoy import exclusions, names
 from meshlab.dataplane.envoy.intercept import arguments
 from meshlab.dataplane.envoy.probes import Probe, rewrite, to_json
+from meshlab.errors import DataPlaneError
 
 if TYPE_CHECKING:
     from meshlab.dataplane.base import SidecarSettings
@@ -42,6 +43,7 @@ def inject(pod: Object, settings: SidecarSettings) -> Object:
         containers.append(_with_proxy_variables(rewritten) if settings.explicit else rewritten)
     result["spec"]["containers"] = [*containers, _sidecar(result, settings, probes)]
     if not settings.explicit:
+        _require_other_users(spec)
         # The last of them: what the pod's own init containers do is done before there is a proxy to go through.
         result["spec"]["initContainers"] = [*(spec.get("initContainers") or ()), _interception(pod, settings)]
     result["spec"]["volumes"] = [*(spec.get("volumes") or ()), *_volumes()]
@@ -50,6 +52,15 @@ def inject(pod: Object, settings: SidecarSettings) -> Object:
     interception = "explicit" if settings.explicit else "redirect"
     metadata["annotations"] = {**(metadata.get("annotations") or {}), INTERCEPTION: interception}
     return result
+
+
+def _require_other_users(spec: Object) -> None:
+    """Raise DataPlaneError ML355 for a container that the kernel would take for the proxy."""
+    for owner in (spec, *spec["containers"]):
+        if (owner.get("securityContext") or {}).get("runAsUser") == names.PROXY_UID:
+            what = f"it runs as user {names.PROXY_UID}, the proxy's, whose traffic is not intercepted"
+            about = f"container {owner['name']}" if "name" in owner else "the pod"
+            raise DataPlaneError("ML355", what, about=about, hint="give it another runAsUser")
 
 
 def _interception(pod: Object, settings: SidecarSettings) -> dict[str, Any]:
