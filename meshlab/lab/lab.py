@@ -184,7 +184,10 @@ def _html(found: status.Status) -> str:
     return f"<table>{cells}</table>"
 
 
-_NETWORKS = {"loopback": "loopback (cooperative: an app that ignores http_proxy goes around its sidecar)"}
+_NETWORKS = {
+    "loopback": "loopback (cooperative: an app that ignores http_proxy goes around its sidecar)",
+    "redirect": "redirect (the kernel brings every TCP connection of a meshed pod to its sidecar)",
+}
 _MODES = {
     "permissive": "permissive (every meshed workload may call every other; mTLS is on)",
     "strict": "strict (only what a TrafficTarget allows; mTLS is on)",
