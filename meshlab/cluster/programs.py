@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sysconfig
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -11,6 +13,11 @@ from meshlab.errors import ClusterError
 
 _LAST_LINES = 5
 _END_SECONDS = 5
+
+
+def program(name: str) -> str:
+    """Where a program is: on the PATH, or beside Python (pip brings a kubectl there)."""
+    return shutil.which(name) or shutil.which(name, path=sysconfig.get_path("scripts")) or name
 
 
 async def run(
@@ -24,7 +31,7 @@ async def run(
         source = stack.enter_context(stdin.open("rb")) if stdin else DEVNULL
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=source, stdout=PIPE, stderr=PIPE, process_group=0
+                program(command[0]), *command[1:], stdin=source, stdout=PIPE, stderr=PIPE, process_group=0
             )
         except OSError as error:
             raise ClusterError(code, f"{command[0]}: {error.strerror}", about=about, hint=hint) from error

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from meshlab.cluster.programs import program
 from meshlab.errors import ClusterError
 
 _READY = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
@@ -41,7 +42,7 @@ class Tunnels:
 
     async def _forward(self, namespace: str, target: str, port: int) -> tuple[Process, int]:
         process = await asyncio.create_subprocess_exec(
-            *("kubectl", "--kubeconfig", str(self._kubeconfig()), "--namespace", namespace),
+            *(program("kubectl"), "--kubeconfig", str(self._kubeconfig()), "--namespace", namespace),
             *("port-forward", "--address", "127.0.0.1", target, f":{port}"),
             stdin=DEVNULL,
             stdout=PIPE,
