@@ -75,6 +75,8 @@ async function render(model, el, feed) {
   let paused = false;
   let inSight = true;
   let Plotly = null;
+  let axes = null;
+  let axesText = "";
   const sight = new IntersectionObserver(([entry]) => {
     inSight = entry.isIntersecting;
     draw();
@@ -109,7 +111,11 @@ async function render(model, el, feed) {
     }
     if (!Plotly) return;
     const seconds = newest.t - feed.points[0].t;
-    Plotly.react(plot, traces(panels, feed.points, dark), layout(panels, area, seconds, dark), CONFIG);
+    const lines = traces(panels, feed.points, dark);
+    const wanted = layout(panels, area, seconds, dark);
+    // The very same object tells plotly that only the lines changed.
+    if (JSON.stringify(wanted) !== axesText) [axes, axesText] = [wanted, JSON.stringify(wanted)];
+    Plotly.react(plot, lines, axes, CONFIG);
   }
 
   function showFigures(newest) {
@@ -175,7 +181,7 @@ function layout(panels, area, seconds, dark) {
     automargin: false, tickfont: { size: 11 },
   };
   const span = SPANS.find((known) => seconds < known) ?? SPANS.at(-1);
-  const tickvals = [0.75, 0.5, 0.25, 0].map((part) => -part * span);
+  const tickvals = [0.5, 0].map((part) => -part * span);
   const times = { range: [-span, 0], tickvals, ticktext: tickvals.map((tick) => (tick ? `−${-tick} s` : "now")) };
   const { clientWidth: width, clientHeight: height } = area;
   const found = {
@@ -188,7 +194,7 @@ function layout(panels, area, seconds, dark) {
       ...common, ...times, anchor: `y${axis}`, domain: [(left + 38) / width, (left + place.clientWidth - 16) / width],
     };
     found[`yaxis${axis}`] = {
-      ...common, nticks: 5, range: [0, high * 1.04], anchor: `x${axis}`,
+      ...common, nticks: 4, range: [0, high * 1.04], anchor: `x${axis}`,
       domain: [1 - (above + place.clientHeight - 22) / height, 1 - (above + 6) / height],
     };
   }
