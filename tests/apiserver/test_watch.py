@@ -1,8 +1,14 @@
 """Watches: what they show, from when, and how they end."""
 
 import asyncio
+from pathlib import Path
 
-from .conftest import Server
+import pytest
+
+from meshlab.cluster.embedded.apiserver import reading
+from meshlab.cluster.embedded.apiserver.history import History
+
+from .conftest import Server, connected
 
 
 async def version_of(server: Server, path: str) -> str:
@@ -107,3 +113,19 @@ async def test_many_watchers_see_every_change_in_order(server: Server, maps: str
         await server.made(maps, {"metadata": {"name": f"n{number:02}"}})
     expected = [("ADDED", f"n{number:02}") for number in range(30)]
     assert all(seen == expected for seen in await asyncio.gather(*watchers))
+
+
+async def test_an_idle_watch_that_asks_for_no_bookmarks_sleeps(embedded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = []
+    changed = History.changed
+
+    async def counted(history: History, seconds: float) -> None:
+        waits.append(seconds)
+        await changed(history, seconds)
+
+    monkeypatch.setattr(reading, "_BOOKMARK_SECONDS", 0.01)
+    monkeypatch.setattr(History, "changed", counted)
+    async with connected("embedded", embedded) as server:
+        path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases?watch=true&timeoutSeconds=1"
+        assert (await server.get(path)).status == 200
+    assert len(waits) < 20

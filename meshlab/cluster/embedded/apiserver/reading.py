@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -160,7 +161,7 @@ class _Watch:
             yield self._initial()
         elif version:
             position = self._history.position(version)
-        bookmark_at = time.monotonic() + _BOOKMARK_SECONDS
+        bookmark_at = time.monotonic() + _BOOKMARK_SECONDS if self._options.bookmarks else math.inf
         while True:
             events = self._history.read(position) if position is not None else None
             if events is None or position is None:
