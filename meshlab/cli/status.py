@@ -7,7 +7,6 @@ import asyncio
 import json
 
 from rich.console import Console
-from rich.table import Table
 
 from meshlab.cli.options import Verbs, add_verb
 from meshlab.lab import status
@@ -25,12 +24,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         print(json.dumps(found.to_json(), indent=2))
     else:
-        Console(highlight=False, soft_wrap=True).print(_table(found))
+        console = Console(highlight=False, soft_wrap=True)  # a path stays whole, however narrow the terminal
+        for line in _lines(found):
+            console.print(line)
     return 0 if found.healthy else 1
 
 
-def _table(found: status.Status) -> Table:
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+def _lines(found: status.Status) -> list[str]:
     rows = {
         "lab": found.name,
         "cluster": found.cluster,
@@ -40,9 +40,7 @@ def _table(found: status.Status) -> Table:
         "kubeconfig": found.kubeconfig or "none",
         "pid": str(found.pid or "none"),
     }
-    for name, value in rows.items():
-        table.add_row(name, value, style=None)
     for name, part in found.health.items():
         mark = "[green]✓[/green]" if part.ok else "[red]✗[/red]"
-        table.add_row(name, f"{mark} {part.detail}")
-    return table
+        rows[name] = f"{mark} {part.detail}"
+    return [f"{name:<15}{value}" for name, value in rows.items()]
