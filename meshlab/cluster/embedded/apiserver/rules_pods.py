@@ -67,8 +67,9 @@ def pod_spec_rules(spec: Object, where: str) -> Iterator[Cause]:
         )
 
 
-def _volume(volume: Object, where: str, names: set[str]) -> Iterator[Cause]:
-    name = volume.get("name") or ""
+def _name_of_its_own(named: Object, where: str, names: set[str]) -> Iterator[Cause]:
+    """A label that none of `names` is yet; it is one of them afterwards."""
+    name = named.get("name") or ""
     if not name:
         yield status.required(f"{where}.name")
     elif problem := broken_label(name):
@@ -76,6 +77,10 @@ def _volume(volume: Object, where: str, names: set[str]) -> Iterator[Cause]:
     elif name in names:
         yield status.duplicate(f"{where}.name", name)
     names.add(name)
+
+
+def _volume(volume: Object, where: str, names: set[str]) -> Iterator[Cause]:
+    yield from _name_of_its_own(volume, where, names)
     sources = [key for key in volume if key != "name"]
     for extra in sources[1:]:
         yield status.forbidden_field(f"{where}.{extra}", "may not specify more than 1 volume type")
@@ -86,14 +91,7 @@ def _volume(volume: Object, where: str, names: set[str]) -> Iterator[Cause]:
 
 
 def _container(container: Object, where: str, names: set[str], volumes: set[str]) -> Iterator[Cause]:
-    name = container.get("name") or ""
-    if not name:
-        yield status.required(f"{where}.name")
-    elif problem := broken_label(name):
-        yield status.invalid_value(f"{where}.name", name, problem)
-    elif name in names:
-        yield status.duplicate(f"{where}.name", name)
-    names.add(name)
+    yield from _name_of_its_own(container, where, names)
     image = container.get("image") or ""
     if not image:
         yield status.required(f"{where}.image")
