@@ -6,7 +6,9 @@
 ``corner``   a namespace of the first, for one test
 
 They are labs of their own, so a test of the one can't be disturbed by what another test leaves in the other.
-With `pytest --cluster kind` all three are one lab on a real kind cluster.
+
+The end-to-end suite (`EVERY_GROUND`) runs on every ground that `--ground` names; all other tests run on the first.
+On kind all three labs are one, on a real kind cluster.
 """
 
 from __future__ import annotations
@@ -32,13 +34,16 @@ from meshlab.cluster.embedded import EmbeddedCluster
 from meshlab.cluster.embedded.controllers import run_controllers
 from meshlab.cluster.embedded.node import Node
 from meshlab.cluster.kind import KindCluster
-from meshlab.cluster.labs import KINDS
 from meshlab.kube import Kind, Kube, Object, load
 from meshlab.kube.objects import EVENT, NAMESPACE, SERVICE_ACCOUNT
 from meshlab.lab import install
 from meshlab.lab.kubectl import find_kubectl
 
 ORACLE = os.environ.get("MESHLAB_ORACLE_KUBECONFIG", "")
+
+GROUNDS = ("embedded-loopback", "embedded-namespaces", "kind")
+EVERY_GROUND = ("interception", "kubectl", "notebooks", "story")
+"""The folders of tests that are the same wherever a lab runs."""
 
 T = TypeVar("T")
 Unavailable = Callable[[str], NoReturn]
@@ -55,9 +60,9 @@ class RunningLab:
 
     name: str
     kubeconfig: Path
-    kind: str = EmbeddedCluster.kind
-    network: str = EmbeddedCluster.network
-    image: str = EmbeddedCluster.image
+    kind: str
+    network: str
+    image: str
 
     async def kube(self) -> Kube:
         """A connection with admin rights: `async with await demo.kube() as kube`."""
@@ -72,11 +77,29 @@ class RunningLab:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--cluster", choices=KINDS, default=EmbeddedCluster.kind, help="where the shared labs run")
+    parser.addoption(
+        "--ground", default=GROUNDS[0], help=f"where the end-to-end tests run: some of {','.join(GROUNDS)}"
+    )
 
 
-def _wants_kind(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--cluster") == KindCluster.kind)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let each test that needs a lab run on every ground that it is for."""
+    if "where" not in metafunc.fixturenames:
+        return
+    wanted = metafunc.config.getoption("--ground").split(",")
+    if unknown := set(wanted) - set(GROUNDS):
+        raise pytest.UsageError(f"--ground {','.join(unknown)}: there are {', '.join(GROUNDS)}")
+    everywhere = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0] in EVERY_GROUND
+    metafunc.parametrize("where", wanted if everywhere else GROUNDS[:1], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def where(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The ground of this test's labs."""
+    ground = str(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MESHLAB_NETWORK", ground.partition("-")[2])
+        yield ground
 
 
 @pytest.fixture(scope="session")
@@ -108,42 +131,42 @@ def on_kind(home: Path) -> Iterator[RunningLab]:
     kind = KindCluster("e2e")
     try:
         asyncio.run(install.start(kind.name, kind=kind.kind))
-        yield RunningLab(kind.name, kind.kubeconfig(), kind.kind, kind.network, kind.image)
+        yield _lab(kind)
     finally:
         asyncio.run(kind.down())
 
 
 @pytest.fixture(scope="session")
-def cluster(request: pytest.FixtureRequest, home: Path) -> Iterator[RunningLab]:
-    """The embedded cluster alone."""
-    if _wants_kind(request):
+def cluster(request: pytest.FixtureRequest, home: Path, where: str) -> Iterator[RunningLab]:
+    """The cluster alone."""
+    if where == "kind":
         yield request.getfixturevalue("on_kind")
         return
     with _running("cluster") as embedded:
         asyncio.run(embedded.up())
-        yield RunningLab(embedded.name, embedded.kubeconfig())
+        yield _lab(embedded)
 
 
 @pytest.fixture(scope="session")
-def mesh(request: pytest.FixtureRequest, home: Path) -> Iterator[RunningLab]:
+def mesh(request: pytest.FixtureRequest, home: Path, where: str) -> Iterator[RunningLab]:
     """Cluster and control plane, no demo."""
-    if _wants_kind(request):
+    if where == "kind":
         yield request.getfixturevalue("on_kind")
         return
     with _running("mesh") as embedded:
         asyncio.run(install.start(embedded.name, demo=False))
-        yield RunningLab(embedded.name, embedded.kubeconfig())
+        yield _lab(embedded)
 
 
 @pytest.fixture(scope="session")
-def demo(request: pytest.FixtureRequest, home: Path) -> Iterator[RunningLab]:
+def demo(request: pytest.FixtureRequest, home: Path, where: str) -> Iterator[RunningLab]:
     """Everything that `meshlab up` starts."""
-    if _wants_kind(request):
+    if where == "kind":
         yield request.getfixturevalue("on_kind")
         return
     with _running("demo") as embedded:
         asyncio.run(install.start(embedded.name))
-        yield RunningLab(embedded.name, embedded.kubeconfig())
+        yield _lab(embedded)
 
 
 @dataclass(frozen=True)
@@ -196,7 +219,7 @@ async def corner(ground: Path) -> AsyncIterator[Corner]:
 
 
 @pytest.fixture(scope="session")
-def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def ground(request: pytest.FixtureRequest, where: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A kubeconfig: of the embedded cluster, or of a real API server that MESHLAB_ORACLE_KUBECONFIG names, with our
     controllers and node.
     """
@@ -238,6 +261,10 @@ def chromium(unavailable: Unavailable) -> str:
     """The path of a Chromium to drive."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next(filter(None, map(shutil.which, names)), None) or unavailable("Chromium")
+
+
+def _lab(cluster: EmbeddedCluster | KindCluster) -> RunningLab:
+    return RunningLab(cluster.name, cluster.kubeconfig(), cluster.kind, cluster.network, cluster.image)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class Kubectl:
 
 
 @pytest.fixture(scope="session")
-def kubectl(request: pytest.FixtureRequest) -> Iterator[Kubectl]:
+def kubectl(request: pytest.FixtureRequest, where: str) -> Iterator[Kubectl]:
     """kubectl in a namespace that is made for the suite, and removed at its end."""
     given = request.config.getoption("--kubeconfig", default=None)
     lab = None if given else request.getfixturevalue("cluster")
