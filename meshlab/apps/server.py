@@ -7,12 +7,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 
 PORT = 14001
+_QUIET_SECONDS, _LONGEST_END_SECONDS = 1.0, 4.0
+"""After SIGTERM requests are still taken until none has come for this long: callers have yet to hear that the
+pod goes, and a connection that waits to be accepted is reset when its listener closes.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def serve(name: str, counters: Callable[[], Mapping[str, object]], routes: Mappi
 
     def stop(_signal: int, _frame: object) -> None:
         # shutdown() waits for the loop that this very thread runs, so another has to call it.
-        threading.Thread(target=server.shutdown).start()
+        threading.Thread(target=server.end).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -61,6 +67,36 @@ def log(line: str) -> None:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._busy = 0
+        self._last = 0.0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """While a request is being answered the process does not end."""
+        with self._changed:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._last = time.monotonic()
+                self._changed.notify_all()
+
+    def end(self) -> None:
+        """Stop when no more requests come and the last is answered, or when the time for it is over."""
+        began = self._last = time.monotonic()
+        with self._changed:
+            while (now := time.monotonic()) < began + _LONGEST_END_SECONDS:
+                quiet_at = self._last + _QUIET_SECONDS
+                if not self._busy and now >= quiet_at:
+                    break
+                self._changed.wait(max(0.01, quiet_at - now))
+        self.shutdown()
+
     def handle_error(self, request: object, client_address: object) -> None:
         """A caller that hangs up is its own affair; anything else is told with its trace."""
         if not isinstance(sys.exception(), ConnectionError):
@@ -73,10 +109,12 @@ def _handler(routes: Mapping[str, Handler]) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            self._answer()
+            self.do_POST()
 
         def do_POST(self) -> None:
-            self._answer()
+            assert isinstance(self.server, _Server)  # noqa: S101  # no other makes handlers of this class
+            with self.server.answering():
+                self._answer()
 
         def _answer(self) -> None:
             length = self.headers.get("content-length", "0")

@@ -135,7 +135,10 @@ class Pod:
         self.answering.clear()
 
     def stop_app(self) -> None:
-        """The app ends as a good one does: no new connections, and each open one after its next answer."""
+        """The app ends: no new connections, and each open one after its next answer.
+
+        The kernel resets what waits to be accepted when a listener closes, whatever a proxy does: be quiet then.
+        """
         assert self.server is not None
         self.stopping = True
         self.server.close()
@@ -333,6 +336,9 @@ class Load:
         self.answers: Counter[tuple[int, str]] = Counter()
         self._proxy, self._url, self._clients = proxy, url, clients
         self._tasks: list[asyncio.Task[None]] = []
+        self._going = asyncio.Event()
+        self._going.set()
+        self._under_way = 0
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._run()) for _ in range(self._clients)]
@@ -358,11 +364,24 @@ class Load:
             while self.total < goal:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """No request is under way inside."""
+        self._going.clear()
+        async with asyncio.timeout(10):
+            while self._under_way:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        yield
+        self._going.set()
+
     async def _run(self) -> None:
         reader, writer = await asyncio.open_connection(self._proxy, names.OUTBOUND_PORT)
         try:
             while True:
+                await self._going.wait()
+                self._under_way += 1
                 answer = await call_on(reader, writer, self._url)
+                self._under_way -= 1
                 self.answers[answer.status, answer.body] += 1
                 if answer.headers.get("connection") == "close":
                     writer.close()

@@ -65,7 +65,8 @@ async def test_a_pod_that_goes_away_costs_no_request(bookshop: Mesh):
     leaving = bookshop.pods["bookstore-v1"]
     async with Load(bookshop.pods["bookbuyer"].address, URL) as load:
         await load.more(50)
-        leaving.stop_app()
+        async with load.paused():
+            leaving.stop_app()
         await load.more(200)
         async with bookshop.turning_clients_away("bookstore-v1"):
             bookshop.service("bookstore/bookstore", "bookstore-v2")

@@ -270,8 +270,9 @@ async def test_load_goes_on_while_a_replica_is_replaced(signing: Signing, start)
     await mesh.push()
     async with Load(mesh.pods["bookbuyer"].address, URL) as load:
         await load.more(100)
-        sidecar.process.terminate()
-        sidecar.pod.stop_app()
+        async with load.paused():
+            sidecar.process.terminate()
+            sidecar.pod.stop_app()
         mesh.service("bookstore/bookstore", "bookstore-v2")
         await mesh.push([pod.node for pod in mesh.pods.values() if pod is not sidecar.pod])
         await sidecar.process.wait()
