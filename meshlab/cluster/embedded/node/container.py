@@ -204,7 +204,9 @@ class Container:
         inside = root / self.spec.get("workingDir", "").lstrip("/")
         folder = inside if inside.is_dir() else root
         environment = image_environment() | variables
-        return Command([expand(word, variables) for word in argv], environment, folder, place.host.seal_of(place.pod))
+        prefix = place.host.network.enter(place.pod["metadata"]["uid"], self.spec)
+        seal = place.host.seal_of(place.pod)
+        return Command([expand(word, variables) for word in argv], environment, folder, seal, prefix)
 
     def _health_changed(self) -> None:
         if self._instance and self._instance.health.started:

@@ -6,13 +6,15 @@ past its proxy; an app that binds `BIND_ADDRESS` and honours `http_proxy` behave
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from meshlab.cluster.embedded.node.forward_proxy import ForwardProxy
-from meshlab.cluster.embedded.node.network import Attachment
+from meshlab.cluster.embedded.node.network import Attachment, Network
 from meshlab.cluster.embedded.node.service_proxy import ServiceProxy
 from meshlab.cluster.embedded.node.services import Services
 from meshlab.errors import ClusterError
@@ -21,7 +23,7 @@ from meshlab.kube import Object
 _NO_PROXY = "localhost,127.0.0.1"
 
 
-class LoopbackNetwork:
+class LoopbackNetwork(Network):
     """Addresses 127.n.0.2 to 127.n.127.254, given out in turn so that one is not soon reused."""
 
     name = "loopback"
@@ -62,6 +64,16 @@ class LoopbackNetwork:
         """Take a pod's address back."""
         uid = pod["metadata"]["uid"]
         self._taken = {address: owner for address, owner in self._taken.items() if owner != uid}
+
+    def open_socket(self, address: str, pod_uid: str | None = None) -> socket.socket:
+        """An ordinary one: the node and all pods are in the machine's own network."""
+        del address, pod_uid
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    def enter(self, pod_uid: str, container: Mapping[str, Any]) -> list[str]:
+        """Nothing: there is no inside."""
+        del pod_uid, container
+        return []
 
     def _free(self) -> str:
         first, last, start = int(self._first), int(self._last), int(self._next)

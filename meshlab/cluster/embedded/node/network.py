@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from meshlab.kube import Object
 
@@ -37,3 +39,23 @@ class Network(Protocol):
 
     async def detach(self, pod: Object) -> None:
         """Take the address back. Safe to repeat."""
+
+    def open_socket(self, address: str, pod_uid: str | None = None) -> socket.socket:
+        """A TCP socket, not yet connected, that reaches an address as the node or as a pod does. Raises OSError."""
+
+    def enter(self, pod_uid: str, container: Mapping[str, Any]) -> list[str]:
+        """What a command is prefixed with to run as a container (its spec) of a pod; nothing on loopback."""
+
+    async def connect(self, address: str, port: int, pod_uid: str | None = None) -> socket.socket:
+        """A connection to a pod or a cluster IP, made by the node, or from inside a pod (to its 127.0.0.1).
+
+        The socket doesn't block. Raises OSError.
+        """
+        connection = self.open_socket(address, pod_uid)
+        try:
+            connection.settimeout(0)
+            await asyncio.get_running_loop().sock_connect(connection, (address, port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection

@@ -33,6 +33,8 @@ class Command:
     folder: Path
     seal: Seal
     """What tells later that the process is ours."""
+    prefix: Sequence[str] = ()
+    """What brings it into its pod, before the command itself."""
 
 
 class Process(asyncio.SubprocessProtocol):
@@ -53,6 +55,7 @@ class Process(asyncio.SubprocessProtocol):
         try:
             transport, process = await loop.subprocess_exec(
                 lambda: cls(output),
+                *command.prefix,
                 *command.argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 env={**command.environment, **command.seal.variables},
