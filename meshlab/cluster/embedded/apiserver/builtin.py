@@ -91,10 +91,10 @@ def _workloads() -> list[Resource]:
     return [
         _row("apiregistration.k8s.io", "v1", "APIService", "apiservices", **_GLOBAL, **_EXTENSION, **_STATUS),
         _row("apps", "v1", "ControllerRevision", "controllerrevisions"),
-        _row("apps", "v1", "DaemonSet", "daemonsets", "ds", **_IN_ALL, **_STATUS, **_IDLE),
+        _row("apps", "v1", "DaemonSet", "daemonsets", "ds", **_IN_ALL, **_STATUS),
         _row("apps", "v1", "Deployment", "deployments", "deploy", **_IN_ALL, **_STATUS, scale=Scale()),
         _row("apps", "v1", "ReplicaSet", "replicasets", "rs", **_IN_ALL, **_STATUS, scale=Scale()),
-        _row("apps", "v1", "StatefulSet", "statefulsets", "sts", **_IN_ALL, **_STATUS, scale=Scale(), **_IDLE),
+        _row("apps", "v1", "StatefulSet", "statefulsets", "sts", **_IN_ALL, **_STATUS, scale=Scale()),
         _row("events.k8s.io", "v1", "Event", "events", "ev", storage_group="", storage_version="v1"),
         _review("authentication.k8s.io", "SelfSubjectReview"),
         _review("authentication.k8s.io", "TokenReview"),

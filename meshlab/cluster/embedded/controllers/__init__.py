@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from meshlab.cluster.embedded.controllers.daemon_set import DaemonSetController
 from meshlab.cluster.embedded.controllers.deployment import DeploymentController
 from meshlab.cluster.embedded.controllers.endpoint_slices import EndpointSliceController
 from meshlab.cluster.embedded.controllers.endpoints import EndpointsController
@@ -16,6 +17,7 @@ from meshlab.cluster.embedded.controllers.replicaset import ReplicaSetController
 from meshlab.cluster.embedded.controllers.scheduler import Scheduler
 from meshlab.cluster.embedded.controllers.served_kinds import ServedKinds
 from meshlab.cluster.embedded.controllers.service_account import ServiceAccountController
+from meshlab.cluster.embedded.controllers.stateful_set import StatefulSetController
 from meshlab.cluster.embedded.informers import Informers
 from meshlab.kube import Kube
 
@@ -38,6 +40,8 @@ async def run_controllers(kube: Kube) -> None:
         NamespaceController(kube, informers, served),
         DeploymentController(kube, informers),
         ReplicaSetController(kube, informers),
+        StatefulSetController(kube, informers),
+        DaemonSetController(kube, informers),
         Scheduler(kube, informers),
         EndpointSliceController(kube, informers),
         EndpointsController(kube, informers),

@@ -25,9 +25,14 @@ def is_finished(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
+def is_leaving(pod: Object) -> bool:
+    """Whether somebody has deleted it."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
 def is_active(pod: Object) -> bool:
     """Whether it counts as a replica: neither finished nor going."""
-    return not is_finished(pod) and not pod["metadata"].get("deletionTimestamp")
+    return not is_finished(pod) and not is_leaving(pod)
 
 
 def is_ready(pod: Object) -> bool:

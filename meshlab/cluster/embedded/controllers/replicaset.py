@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import copy
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 from meshlab.cluster.embedded.clock import now
-from meshlab.cluster.embedded.controllers.owners import claim, controller_of, reference_to
+from meshlab.cluster.embedded.controllers.pod_control import PodControl, pod_of
 from meshlab.cluster.embedded.controllers.pods import (
     condition,
     is_active,
@@ -17,55 +13,39 @@ from meshlab.cluster.embedded.controllers.pods import (
     seconds_to_available,
     victims_first,
 )
-from meshlab.cluster.embedded.controllers.selectors import selects
 from meshlab.cluster.embedded.controllers.workqueue import WorkQueue
 from meshlab.cluster.embedded.events import Recorder
 from meshlab.cluster.embedded.informers import Informers, Key, key_of
-from meshlab.kube import ApiError, Change, Kube, Object
-from meshlab.kube.objects import POD, REPLICA_SET, labels_of
+from meshlab.kube import ApiError, Kube, Object
+from meshlab.kube.objects import REPLICA_SET, labels_of
 
-_FIRST_BATCH = 1
 _BURST = 500
 
 
 class ReplicaSetController:
-    """Makes and deletes pods. The watched copy decides whether to look; only a fresh list decides to act, so that
-    a pod whose creation the watch has not shown yet is never made twice.
-    """
+    """Makes and deletes pods."""
 
     def __init__(self, kube: Kube, informers: Informers) -> None:
         self._kube = kube
-        self._events = Recorder(kube, "replicaset-controller")
-        self._sets, self._pods = informers.of(REPLICA_SET), informers.of(POD)
+        self._sets = informers.of(REPLICA_SET)
+        self._pods = PodControl(kube, informers, REPLICA_SET, Recorder(kube, "replicaset-controller"))
         self._queue: WorkQueue[Key] = WorkQueue("replicaset", self._sync)
         self._sets.listen(lambda change: self._queue.add(key_of(change.object)))
-        self._pods.listen(self._pod_changed)
+        self._pods.listen(self._queue)
 
     async def run(self) -> None:
         """Work until cancelled."""
         await self._queue.run()
 
-    def _pod_changed(self, change: Change) -> None:
-        pod = change.object
-        namespace = pod["metadata"]["namespace"]
-        controller = controller_of(pod)
-        if controller is None:
-            for replica_set in self._sets.all(namespace):
-                if selects(replica_set["spec"]["selector"], labels_of(pod)):
-                    self._queue.add(key_of(replica_set))
-        elif controller["kind"] == "ReplicaSet":
-            self._queue.add((namespace, controller["name"]))
-
     async def _sync(self, key: Key) -> None:
         replica_set = self._sets.get(*key)
         if replica_set is None:
             return
-        pods = await self._claim(replica_set, [pod for pod in self._pods.all(key[0]) if is_active(pod)])
+        pods = list(filter(is_active, await self._pods.seen(replica_set)))
         wanted = replica_set["spec"].get("replicas", 1)
         failure: ApiError | None = None
         if not replica_set["metadata"].get("deletionTimestamp") and len(pods) != wanted:
-            fresh = await self._kube.list(POD, key[0])
-            pods = await self._claim(replica_set, [pod for pod in fresh if is_active(pod)])
+            pods = list(filter(is_active, await self._pods.fresh(replica_set)))
             try:
                 pods = await self._scale(replica_set, pods, wanted - len(pods))
             except ApiError as error:
@@ -74,43 +54,14 @@ class ReplicaSetController:
         if failure and not _namespace_is_leaving(failure):
             raise failure
 
-    async def _claim(self, replica_set: Object, pods: list[Object]) -> list[Object]:
-        return await claim(self._kube, POD, replica_set, pods)
-
     async def _scale(self, replica_set: Object, pods: list[Object], missing: int) -> list[Object]:
         if missing > 0:
-            return pods + await self._create(replica_set, min(missing, _BURST))
+            new = pod_of(replica_set, replica_set["spec"]["template"])
+            return pods + await self._pods.create(replica_set, [new] * min(missing, _BURST))
         victims = victims_first(pods)[: -missing or None] if missing else []
-        await _in_batches([partial(self._delete, replica_set, pod) for pod in victims])
+        await self._pods.delete(replica_set, victims)
         gone = {pod["metadata"]["uid"] for pod in victims}
         return [pod for pod in pods if pod["metadata"]["uid"] not in gone]
-
-    async def _create(self, replica_set: Object, count: int) -> list[Object]:
-        template = replica_set["spec"]["template"]
-        metadata = copy.deepcopy(template.get("metadata") or {})
-        metadata |= {
-            "generateName": f"{replica_set['metadata']['name']}-",
-            "namespace": replica_set["metadata"]["namespace"],
-            "ownerReferences": [reference_to(replica_set)],
-        }
-        metadata.pop("creationTimestamp", None)
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-
-        async def create() -> Object:
-            try:
-                created = await self._kube.create(pod)
-            except ApiError as error:
-                self._events.record(replica_set, "FailedCreate", f"Error creating: {error.message}", warning=True)
-                raise
-            self._events.record(replica_set, "SuccessfulCreate", f"Created pod: {created['metadata']['name']}")
-            return created
-
-        return await _in_batches([create] * count)
-
-    async def _delete(self, replica_set: Object, pod: Object) -> None:
-        name = pod["metadata"]["name"]
-        await self._kube.delete(POD, name, pod["metadata"]["namespace"])
-        self._events.record(replica_set, "SuccessfulDelete", f"Deleted pod: {name}")
 
     async def _report(self, replica_set: Object, pods: list[Object], failure: ApiError | None) -> None:
         spec, before = replica_set["spec"], replica_set.get("status") or {}
@@ -148,18 +99,3 @@ def _has_labels_of(pod: Object, template: Object) -> bool:
 
 def _namespace_is_leaving(error: ApiError) -> bool:
     return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or [])
-
-
-async def _in_batches(calls: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
-    """Call one, then two, then four at once: what fails for all fails early. The first failure is raised."""
-    done: list[Any] = []
-    size = _FIRST_BATCH
-    while len(done) < len(calls):
-        batch = calls[len(done) : len(done) + size]
-        results = await asyncio.gather(*(call() for call in batch), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        done += results
-        size *= 2
-    return done

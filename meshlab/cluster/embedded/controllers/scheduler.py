@@ -17,6 +17,8 @@ from meshlab.kube.objects import NODE, POD, labels_of
 
 _OURS = "default-scheduler"
 _KEEPS_AWAY = {"NoSchedule", "NoExecute"}
+_UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+"""What `kubectl cordon` comes to; a DaemonSet's pods don't mind."""
 
 
 class Scheduler:
@@ -102,15 +104,19 @@ def why_not(pod: Object, node: Object) -> str | None:
     spec = node.get("spec") or {}
     if not is_ready(node):
         return "node(s) were not ready"
-    if spec.get("unschedulable"):
+    if spec.get("unschedulable") and not tolerates(pod, _UNSCHEDULABLE):
         return "node(s) were unschedulable"
-    if not _is_chosen(pod, node):
+    if not is_chosen(pod, node):
         return "node(s) didn't match Pod's node affinity/selector"
-    tolerations = pod["spec"].get("tolerations") or []
     for taint in spec.get("taints") or []:
-        if taint["effect"] in _KEEPS_AWAY and not any(_tolerates(toleration, taint) for toleration in tolerations):
+        if taint["effect"] in _KEEPS_AWAY and not tolerates(pod, taint):
             return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
     return None
+
+
+def tolerates(pod: Object, taint: Mapping[str, Any]) -> bool:
+    """Whether one of a pod's tolerations covers a taint."""
+    return any(_covers(toleration, taint) for toleration in pod["spec"].get("tolerations") or [])
 
 
 def _wants_a_node(pod: Object) -> bool:
@@ -119,7 +125,8 @@ def _wants_a_node(pod: Object) -> bool:
     return mine and not spec.get("nodeName") and not leaving and not is_finished(pod)
 
 
-def _is_chosen(pod: Object, node: Object) -> bool:
+def is_chosen(pod: Object, node: Object) -> bool:
+    """Whether a pod's node selector and node affinity allow a node."""
     labels = labels_of(node)
     selector = pod["spec"].get("nodeSelector") or {}
     if any(labels.get(key) != value for key, value in selector.items()):
@@ -137,7 +144,7 @@ def _is_chosen(pod: Object, node: Object) -> bool:
     )
 
 
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+def _covers(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     if toleration.get("effect") not in (None, "", taint["effect"]):
         return False
     if toleration.get("operator") == "Exists":
