@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import body, encode, metadata, pod_logs, status
+from meshlab.cluster.embedded.apiserver import body, encode, metadata, pod_logs, status, streams
 from meshlab.cluster.embedded.apiserver.lifecycle import Remover
 from meshlab.cluster.embedded.apiserver.proxy import split_name
 from meshlab.cluster.embedded.apiserver.reading import Reader
@@ -93,4 +93,6 @@ class Handlers:
             raise status.not_found(resource, name)
         if sub.name == "log":
             return await pod_logs.serve(call, parent.obj, self._server.read_log)
+        if sub.name in streams.SERVED:
+            return await streams.serve(call, parent.obj, self._server.pods)
         return await self._server.surface.connect(call, parent.obj)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _NAMESPACE_PARTS = ("status", "finalize")
+_STREAMS = ("exec", "attach", "portforward")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
     resource, name, subresource = (*rest, "", "")[:3]
     name = name if len(rest) > 1 else ""
     subresource = subresource if len(rest) > 2 else ""
+    if resource == "pods" and subresource in _STREAMS and verb == "get":
+        verb = "create"  # a WebSocket begins with GET, and whoever may only read must not get in by it
     if not name:
         verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
     if watching and verb in ("get", "list"):

@@ -49,6 +49,7 @@ from meshlab.cluster.embedded.apiserver.surface import Surface
 if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.pki import Pki
     from meshlab.cluster.embedded.apiserver.pod_logs import LogReader
+    from meshlab.cluster.embedded.apiserver.streams import PodStreams
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class ApiServer:
     """A Kubernetes API server over one SQLite file. `await start(...)`, later `await stop()`.
 
     `octet` is the lab's part of the loopback addresses: ClusterIPs are 127.<octet>.128.1 and above.
-    `read_log` is how the node is asked for a container's log; whoever starts both sets it.
+    `read_log` is how the node is asked for a container's log, `pods` how one gets into a pod; whoever starts
+    both sets them.
     """
 
     def __init__(self, state_dir: Path, pki: Pki, octet: int = 64) -> None:
@@ -71,6 +73,7 @@ class ApiServer:
         self.handlers = Handlers(self)
         self.url = ""
         self.read_log: LogReader | None = None
+        self.pods: PodStreams | None = None
         self._runner: web.ServerRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:

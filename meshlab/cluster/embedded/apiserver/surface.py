@@ -50,7 +50,6 @@ _INSTEAD = " is not there in the embedded cluster; a cluster of kind has it"
 _REFUSALS = {
     "exec": "running a command in a container (kubectl exec)",
     "attach": "attaching to a container (kubectl attach)",
-    "portforward": "forwarding a port (kubectl port-forward)",
     "ephemeralcontainers": "a debug container (kubectl debug)",
 }
 

@@ -22,6 +22,7 @@ from meshlab.cluster.embedded.node.pod import PodWorker
 from meshlab.cluster.embedded.node.registration import Registration
 from meshlab.cluster.embedded.node.services import Services
 from meshlab.cluster.embedded.node.sources import Sources
+from meshlab.cluster.embedded.node.streams import Streams
 from meshlab.errors import ClusterError
 from meshlab.kube import Change, Kube, Object
 from meshlab.kube.objects import CONFIG_MAP, POD, SECRET
@@ -44,6 +45,7 @@ class Node:
         self._make_network = partial(_NETWORKS[network], octet)
         self._workers: dict[str, PodWorker] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
+        self.streams = Streams(self._workers)
         self._ready = asyncio.Event()
         self._stopping = False
 

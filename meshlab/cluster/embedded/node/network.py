@@ -43,6 +43,11 @@ class Network(Protocol):
     def open_socket(self, address: str, pod_uid: str | None = None) -> socket.socket:
         """A TCP socket, not yet connected, that reaches an address as the node or as a pod does. Raises OSError."""
 
+    def localhost(self, address: str) -> str:
+        """What a pod with an address of its own calls itself."""
+        del address
+        return "127.0.0.1"
+
     def enter(self, pod_uid: str, container: Mapping[str, Any]) -> list[str]:
         """What a command is prefixed with to run as a container (its spec) of a pod; nothing on loopback."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import socket
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
@@ -63,6 +64,13 @@ class PodWorker:
     def volumes(self) -> Volumes:
         """The pod's volumes."""
         return self._place.volumes
+
+    async def dial(self, port: int) -> socket.socket:
+        """A connection to a port of the pod, from inside. Raises OSError."""
+        network, address = self._host.network, self._place.attachment.address
+        if not address:
+            raise ConnectionError("the pod has no network yet")
+        return await network.connect(network.localhost(address), port, self.pod["metadata"]["uid"])
 
     def update(self, pod: Object) -> None:
         """Take note of a newer version."""
