@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 
 from meshlab.controlplane.plane import ControlPlane
 from meshlab.controlplane.serving import bind_address
-from meshlab.dataplane.envoy.plane import EnvoyDataPlane
+from meshlab.dataplane.installed import data_plane
 from meshlab.kube import Kube
 
 
@@ -18,9 +19,10 @@ async def main() -> None:
     assert task is not None  # noqa: S101
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
+    plane = data_plane(os.environ["MESHLAB_DATA_PLANE"])
     async with Kube.in_cluster() as kube:
         try:
-            await ControlPlane(kube, EnvoyDataPlane(), bind_address()).run()
+            await ControlPlane(kube, plane, os.environ["POD_NAME"], bind_address()).run()
         except asyncio.CancelledError:
             logging.getLogger("meshlab").info("ending")
 

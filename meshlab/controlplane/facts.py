@@ -56,11 +56,20 @@ def is_over(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
 
 
+def is_ready(pod: Object) -> bool:
+    """Whether a pod is ready and meant to stay."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return not pod["metadata"].get("deletionTimestamp") and any(
+        row["type"] == "Ready" and row["status"] == "True" for row in conditions
+    )
+
+
 def has_running_proxy(pod: Object) -> bool:
     """Whether a pod's sidecar is up and meant to stay: one that is can be expected to answer."""
     if pod["metadata"].get("deletionTimestamp"):
         return False
-    containers = (pod.get("status") or {}).get("containerStatuses") or []
+    status = pod.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     return any(item["name"] == _SIDECAR and "running" in (item.get("state") or {}) for item in containers)
 
 

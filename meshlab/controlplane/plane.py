@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from meshlab.controlplane import health, webhooks
 from meshlab.controlplane.api import ObserveApi
+from meshlab.controlplane.badge import Badge, replicas
 from meshlab.controlplane.ca_store import certificate_authority
 from meshlab.controlplane.certificates import Signer
 from meshlab.controlplane.directory import WorldDirectory
+from meshlab.controlplane.election import TERMS, Election, Terms
+from meshlab.controlplane.facts import is_ready
 from meshlab.controlplane.front_proxy import FrontProxy
 from meshlab.controlplane.loop import Loop
 from meshlab.controlplane.push import Pusher
@@ -30,7 +33,7 @@ from meshlab.errors import ClusterError
 from meshlab.identity import Issuer
 from meshlab.kube import Kube, Object
 from meshlab.kube.objects import NAMESPACE as NAMESPACE_KIND
-from meshlab.kube.objects import SERVICE, SERVICE_ACCOUNT
+from meshlab.kube.objects import POD, SERVICE, SERVICE_ACCOUNT
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.finding import Finding, Severity
 from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN
@@ -43,6 +46,9 @@ from meshlab.xds import AdsServer, credentials
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
+_GRACE_SECONDS = 0.5
+_LINGER_SECONDS = 2.0
+"""How long a Service may go on sending requests to a pod that ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +64,42 @@ class Ports:
 
 
 class ControlPlane:
-    """Everything, put together. `run()` until cancelled."""
+    """Everything, put together. `run()` until cancelled.
 
-    def __init__(self, kube: Kube, data_plane: DataPlane, address: str, ports: Ports = Ports()) -> None:
+    Each replica reads the cluster, compiles it, and serves the webhooks. The leader alone is what the proxies
+    and the lab talk to: it serves configuration, certificates and the observe API, and remembers who said what.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        data_plane: DataPlane,
+        me: str,
+        address: str,
+        ports: Ports = Ports(),
+        terms: Terms = TERMS,
+    ) -> None:
         self._kube = kube
         self._data_plane = data_plane
+        self._me = me
         self._address = address
         self.ports = ports
         self._languages = languages()
         self.reader = Reader(kube, (kind for language in self._languages for kind in language.kinds))
+        self.election = Election(kube, NAMESPACE, me, terms)
         self.windows = Windows()
         self.totals = Totals()
         self.ads = AdsServer(data_plane.stages, data_plane.receivers(self._note, self._workload_at))
         self.receipts = Receipts(self.ads.proxies)
+        self.leads = False
+        """Whether this replica serves the proxies."""
         self._directory = WorldDirectory()
         self._serving = False
         self._loop: Loop | None = None
         self._registration: webhooks.Registration | None = None
 
     async def run(self) -> None:
-        """Start in order: health, authority, servers; then watch and push until cancelled."""
+        """Start in order: health, authority, webhooks; then watch, compile, and stand for election until cancelled."""
         async with AsyncExitStack() as stack:
             await self._serve(stack, "health", health.routes(self.conditions, self._metrics, CONTENT_TYPE))
             authority = await self._authority()
@@ -91,6 +113,7 @@ class ControlPlane:
             observe_context = own.context(asks_client=True)
             front_proxy = FrontProxy(self._kube, observe_context)
             api = ObserveApi(front_proxy, loop, self.windows, self.ads.proxies, svids, self.receipts)
+            context = own.context()
 
             def inject(pod: Object) -> Object:
                 settings = sidecar_settings(
@@ -98,14 +121,27 @@ class ControlPlane:
                 )
                 return self._data_plane.inject(pod, settings)
 
-            port = await self.ads.start(f"{self._address}:{self.ports.ads}", credentials(own.key_pair))
-            self.ports = replace(self.ports, ads=port)
-            stack.push_async_callback(self.ads.stop, 0.5)
-            await self._serve(stack, "certificates", Signer(self._kube, authority).routes(), own.context())
-            await self._serve(stack, "injector", webhooks.injector_routes(self._namespace, inject), own.context())
-            await self._serve(stack, "validator", webhooks.validator_routes(self._check), own.context())
-            await self._serve(stack, "observe", api.routes(), observe_context)
+            @asynccontextmanager
+            async def lead() -> AsyncIterator[None]:
+                async with AsyncExitStack() as servers:
+                    port = await self.ads.start(f"{self._address}:{self.ports.ads}", credentials(own.key_pair))
+                    self.ports = replace(self.ports, ads=port)
+                    servers.push_async_callback(self.ads.stop, _GRACE_SECONDS)
+                    await self._serve(servers, "certificates", Signer(self._kube, authority).routes(), context)
+                    await self._serve(servers, "observe", api.routes(), observe_context)
+                    tasks = await servers.enter_async_context(asyncio.TaskGroup())
+                    wearing = tasks.create_task(Badge(self._kube, self._me, self.reader.store(POD)).wear())
+                    self.leads = True
+                    try:
+                        yield
+                    finally:
+                        self.leads = False
+                        wearing.cancel()
+
+            await self._serve(stack, "injector", webhooks.injector_routes(self._namespace, inject), context)
+            await self._serve(stack, "validator", webhooks.validator_routes(self._check), context)
             self._serving = True
+            stack.push_async_callback(self._linger)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.reader.run())
                 group.create_task(loop.run())
@@ -114,15 +150,24 @@ class ControlPlane:
                 group.create_task(own.renew())
                 group.create_task(svids.renew(self.reader.wake))
                 group.create_task(self._sweep())
+                await loop.ready.wait()
+                await self.election.run(lead)
 
     def conditions(self) -> Mapping[str, bool]:
-        """What has to hold for the control plane to be ready."""
+        """What has to hold for this replica to be ready. A standby is: it has compiled what it would tell."""
+        leader = self.election.leader
         return {
             "certificates": self._serving,
             "webhooks registered": self._registration is not None and self._registration.done.is_set(),
             "cluster read": self.reader.synced,
-            "proxies served": self._loop is not None and self._loop.ready.is_set(),
+            "configuration compiled": self._loop is not None and self._loop.ready.is_set(),
+            "leads or stands by": self.leads if leader == self._me else bool(leader),
         }
+
+    async def _linger(self) -> None:
+        """Answer webhooks until the API server has heard that this replica goes, if there is another to ask."""
+        if any(is_ready(pod) for pod in replicas(self.reader.store(POD)) if pod["metadata"]["name"] != self._me):
+            await asyncio.sleep(_LINGER_SECONDS)
 
     async def _serve(
         self, stack: AsyncExitStack, name: str, routes: list[web.RouteDef], context: ssl.SSLContext | None = None

@@ -19,11 +19,12 @@ log = logging.getLogger(__name__)
 
 NAMESPACE = "meshlab-system"
 SERVICE = "meshlab-controller"
+"""Leads to the leader."""
+WEBHOOKS = "meshlab-webhooks"
+"""Leads to every replica that is ready."""
 IDENTITY = Identity(NAMESPACE, SERVICE)
-DNS_NAMES = (
-    f"{SERVICE}.{NAMESPACE}.svc",
-    f"{SERVICE}.{NAMESPACE}",
-    f"{SERVICE}.{NAMESPACE}.svc.cluster.local",
+DNS_NAMES = tuple(
+    f"{service}.{NAMESPACE}{suffix}" for service in (SERVICE, WEBHOOKS) for suffix in (".svc", "", ".svc.cluster.local")
 )
 
 

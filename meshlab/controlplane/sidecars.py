@@ -42,7 +42,7 @@ def sidecar_settings(
 
 def _own_image(store: Callable[[Kind], Store]) -> str:
     """The image this very pod runs, so that control plane and sidecars are always of one version."""
-    pod = store(kinds.POD).get((NAMESPACE, os.environ.get("HOSTNAME", "")))
+    pod = store(kinds.POD).get((NAMESPACE, os.environ.get("POD_NAME", "")))
     if pod is None:
         return f"meshlab:{__version__}"
     return str(pod["spec"]["containers"][0]["image"])

@@ -112,7 +112,7 @@ class Installation:
     async def apply_control_plane(self, say: Say) -> str:
         """The control plane runs and is ready to inject."""
         async with await self._connect() as kube:
-            objects = manifests.read("control-plane", image=self._cluster.image)
+            objects = self._control_plane()
             settings = [obj for obj in objects if obj["kind"] == MESH_CONFIG.kind]
             await self._apply(kube, [obj for obj in objects if obj not in settings], force=True)
             await self._apply(kube, settings, force=False)
@@ -137,6 +137,13 @@ class Installation:
         """What the lab made is gone."""
         async with await self._connect() as kube:
             return await uninstall(kube, everything(self._cluster.image, demo=True), say)
+
+    def _control_plane(self) -> list[Object]:
+        objects = manifests.read("control-plane", image=self._cluster.image)
+        if self._cluster.kind == EMBEDDED:  # the one machine would carry them both: it is one, or what you scale it to
+            for obj in objects:
+                obj.get("spec", {}).pop("replicas", None)
+        return objects
 
     async def _connect(self) -> Kube:
         return await Kube.connect(self._cluster.kubeconfig())

@@ -15,7 +15,7 @@ from meshlab import manifests
 from meshlab.cluster.embedded.apiserver.pki import Pki
 from meshlab.cluster.embedded.apiserver.server import ApiServer
 from meshlab.controlplane.plane import ControlPlane, Ports
-from meshlab.dataplane.envoy.plane import EnvoyDataPlane
+from meshlab.dataplane.installed import data_plane
 from meshlab.kube import Kube
 
 LIMIT_SECONDS = 20
@@ -54,7 +54,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 @asynccontextmanager
 async def _running(kube: Kube) -> AsyncIterator[ControlPlane]:
     """A control plane on free ports, ready."""
-    plane = ControlPlane(kube, EnvoyDataPlane(), "127.0.0.1", Ports(0, 0, 0, 0, 0, 0))
+    plane = ControlPlane(kube, data_plane("envoy"), "alone", "127.0.0.1", Ports(0, 0, 0, 0, 0, 0))
     task = asyncio.create_task(plane.run())
     try:
         await _eventually(lambda: task.done() or all(plane.conditions().values()), "the control plane is ready")

@@ -100,7 +100,7 @@ async def test_ready_means_read_served_and_registered(api: Api, plane: ControlPl
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{plane.ports.health}/readyz") as response:
             assert response.status == 200
-            assert (await response.text()).count("[+]") == 4
+            assert (await response.text()).count("[+]") == 5
         async with session.get(f"http://127.0.0.1:{plane.ports.health}/metrics") as response:
             assert "meshlab_proxies_connected 0" in await response.text()
     for webhook in (await api.kube.get(MUTATING_WEBHOOK, "meshlab-injector"))["webhooks"]:

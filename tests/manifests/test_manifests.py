@@ -8,6 +8,7 @@ import pytest
 
 from meshlab import manifests
 from meshlab.controlplane import webhooks
+from meshlab.controlplane.badge import LABEL
 from meshlab.controlplane.plane import Ports
 from meshlab.controlplane.reader import CORE_KINDS
 from meshlab.injector import wants_sidecar
@@ -86,10 +87,13 @@ def test_the_control_planes_container_can_do_little_harm() -> None:
     assert pod["securityContext"]["runAsNonRoot"]
 
 
-def test_the_service_leads_to_every_server_of_the_control_plane() -> None:
-    ports = find("control-plane", "Service", "meshlab-controller")["spec"]["ports"]
-    listed = {port["name"]: port["port"] for port in ports}
+def test_the_services_lead_to_every_server_of_the_control_plane() -> None:
+    services = [find("control-plane", "Service", name)["spec"] for name in ("meshlab-controller", "meshlab-webhooks")]
+    listed = {port["name"]: port["port"] for service in services for port in service["ports"]}
     assert listed == {field: getattr(Ports(), field) for field in Ports.__slots__}
+    labels = find("control-plane", "Deployment", "meshlab-controller")["spec"]["template"]["metadata"]["labels"]
+    leaders, everybodys = (service["selector"] for service in services)
+    assert (leaders, everybodys) == ({**labels, LABEL: "true"}, labels)
 
 
 def test_webhooks_ask_about_meshed_namespaces_alone() -> None:
