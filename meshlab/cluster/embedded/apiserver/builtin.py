@@ -106,8 +106,8 @@ def _workloads() -> list[Resource]:
             "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa",
             **_IN_ALL, **_STATUS, **_IDLE,
         ),
-        _row("batch", "v1", "CronJob", "cronjobs", "cj", **_IN_ALL, **_STATUS, **_IDLE),
-        _row("batch", "v1", "Job", "jobs", **_IN_ALL, **_STATUS, **_IDLE),
+        _row("batch", "v1", "CronJob", "cronjobs", "cj", **_IN_ALL, **_STATUS),
+        _row("batch", "v1", "Job", "jobs", **_IN_ALL, **_STATUS),
     ]  # fmt: skip
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from meshlab.cluster.embedded.controllers.cron_job import CronJobController
 from meshlab.cluster.embedded.controllers.daemon_set import DaemonSetController
 from meshlab.cluster.embedded.controllers.deployment import DeploymentController
 from meshlab.cluster.embedded.controllers.endpoint_slices import EndpointSliceController
 from meshlab.cluster.embedded.controllers.endpoints import EndpointsController
 from meshlab.cluster.embedded.controllers.event_expiry import EventExpiry
 from meshlab.cluster.embedded.controllers.garbage_collector import GarbageCollector
+from meshlab.cluster.embedded.controllers.job import JobController
 from meshlab.cluster.embedded.controllers.namespace import NamespaceController
 from meshlab.cluster.embedded.controllers.pod_gc import PodGarbageCollector
 from meshlab.cluster.embedded.controllers.replicaset import ReplicaSetController
@@ -42,6 +44,8 @@ async def run_controllers(kube: Kube) -> None:
         ReplicaSetController(kube, informers),
         StatefulSetController(kube, informers),
         DaemonSetController(kube, informers),
+        JobController(kube, informers),
+        CronJobController(kube, informers),
         Scheduler(kube, informers),
         EndpointSliceController(kube, informers),
         EndpointsController(kube, informers),
