@@ -27,9 +27,10 @@ from meshlab.nft.model import (
     User,
     Verdict,
 )
-from meshlab.nft.netlink import apply, open_socket
+from meshlab.nft.netlink import WAY, apply
 
 __all__ = [
+    "WAY",
     "Accept",
     "Chain",
     "Destination",
@@ -54,5 +55,4 @@ __all__ = [
     "Verdict",
     "apply",
     "encode",
-    "open_socket",
 ]

@@ -18,10 +18,11 @@ _NAMED_BY = {NEW_TABLE: 1, DELETE_TABLE: 1, NEW_CHAIN: CHAIN_NAME, NEW_RULE: CHA
 _NFTABLES = 10
 _BATCH_BEGIN, _BATCH_END, _ERROR = 0x10, 0x11, 0x02
 _REQUEST, _ACK = 0x01, 0x04
+WAY = (socket.AF_NETLINK, socket.SOCK_RAW, 12)
+"""The kind of socket that takes a batch. It stays with the network namespace it was opened in, whoever uses it."""
 _NESTED, _TYPE = 0x8000, 0x3FFF
 _HEADER = struct.Struct("=IHHII")
 _FAMILY = struct.Struct(">BBH")
-_NETLINK_NETFILTER = 12
 _SOL_NETLINK, _CAP_ACK = 270, 10
 """Answers without a copy of what was asked."""
 _SEND_BUFFER = 4 << 20
@@ -69,21 +70,15 @@ def batch(messages: Sequence[Message]) -> bytes:
     return b"".join(parts)
 
 
-def open_socket() -> socket.socket:
-    """A socket for `apply`. It stays with the network namespace it was opened in, whoever uses it from where."""
-    way = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
-    way.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
-    return way
-
-
 def apply(content: bytes, way: socket.socket | None = None) -> None:
     """Have a batch done in the namespace of `way`, or else in the current one.
 
     Raises OSError with the kernel's reason and the part of the batch that it refused; then nothing has changed.
     """
     if way is None:
-        with open_socket() as own:
+        with socket.socket(*WAY) as own:
             return apply(content, own)
+    way.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
     way.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     try:
         way.sendto(content, (0, 0))

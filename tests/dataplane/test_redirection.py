@@ -13,9 +13,11 @@ from meshlab.dataplane import SidecarSettings
 from meshlab.dataplane.envoy.exclusions import of_pod
 from meshlab.dataplane.envoy.inject import inject
 from meshlab.dataplane.envoy.intercept import arguments, parse
-from meshlab.dataplane.envoy.redirection import nat_rules
+from meshlab.dataplane.envoy.iptables import for_restore
+from meshlab.dataplane.envoy.redirection import BY_USER, Proxy, redirection
 from meshlab.errors import DataPlaneError
 from meshlab.mesh.settings import Exclusions
+from meshlab.nft import Mark
 
 EVERY_KIND = Exclusions((22, 80), (3306,), ("10.0.0.0/8",), ("10.96.0.0/12", "10.244.0.0/16"), ("net1",))
 SETTINGS = SidecarSettings(image="meshlab:1", controller="10.96.0.5", ca_bundle="PEM", explicit=False)
@@ -26,9 +28,9 @@ def pod(**annotations: str) -> dict[str, Any]:
     return {"metadata": {"annotations": marks}, "spec": {"containers": [{"name": "app"}]}}
 
 
-def rules(chain: str, exclusions: Exclusions) -> list[str]:
-    start = f"-A {chain} "
-    return [line.removeprefix(start) for line in nat_rules(exclusions).splitlines() if line.startswith(start)]
+def rules(chain: str, exclusions: Exclusions, proxy: Proxy = BY_USER) -> list[str]:
+    start, text = f"-A {chain} ", for_restore(redirection(exclusions, proxy))
+    return [line.removeprefix(start) for line in text.splitlines() if line.startswith(start)]
 
 
 def test_everything_that_comes_in_is_redirected_but_for_probes_and_metrics():
@@ -49,6 +51,12 @@ def test_everything_that_goes_out_is_redirected_but_for_the_proxys_own_and_the_p
     assert rules("OSM_PROXY_OUT_REDIRECT", Exclusions()) == ["-p tcp -j REDIRECT --to-ports 15001"]
 
 
+def test_where_all_of_a_pod_runs_as_one_user_the_proxy_is_known_by_its_mark():
+    by_user, by_mark = rules("OSM_PROXY_OUTBOUND", EVERY_KIND), rules("OSM_PROXY_OUTBOUND", EVERY_KIND, Mark(1337))
+    assert [rule.replace("owner", "mark").replace("--uid-mark 1500", "--mark 1337") for rule in by_user] == by_mark
+    assert "-m mark --mark 1337 -j RETURN" in by_mark
+
+
 def test_exclusions_come_in_osms_order():
     assert rules("OSM_PROXY_OUTBOUND", EVERY_KIND)[4:] == [
         "-o net1 -j RETURN",
@@ -65,7 +73,7 @@ def test_exclusions_come_in_osms_order():
 @pytest.mark.skipif(not shutil.which("iptables-restore"), reason="iptables is not on this machine")
 def test_iptables_understands_every_rule(unavailable):
     command = ["unshare", "--user", "--map-root-user", "--net", "iptables-restore", "--noflush", "--test"]
-    done = subprocess.run(command, input=nat_rules(EVERY_KIND), text=True, capture_output=True, check=False, timeout=30)
+    done = subprocess.run(command, input=for_restore(redirection(EVERY_KIND)), text=True, capture_output=True, check=False, timeout=30)
     if "unshare failed" in done.stderr or "Operation not permitted" in done.stderr:
         unavailable("a network namespace of one's own")
     assert done.returncode == 0, done.stderr
@@ -73,7 +81,8 @@ def test_iptables_understands_every_rule(unavailable):
 
 @pytest.mark.parametrize("exclusions", [Exclusions(), EVERY_KIND])
 def test_the_command_line_carries_every_list(exclusions: Exclusions):
-    assert parse(arguments(exclusions)) == exclusions
+    assert parse(arguments(exclusions)) == (exclusions, BY_USER)
+    assert parse(arguments(exclusions, proxy_mark=1337)) == (exclusions, Mark(1337))
 
 
 def test_annotations_add_to_what_goes_past_every_proxy():

@@ -24,6 +24,8 @@ SIGNING_PORT = 15129
 
 PROXY_UID = 1500
 """The user the proxy runs as, by which redirection spares its own connections (OSM's number)."""
+PROXY_MARK = 1337
+"""What it marks its connections with, where all of a pod runs as one user."""
 
 INBOUND_LISTENER = "inbound-listener"
 OUTBOUND_LISTENER = "outbound-listener"
