@@ -33,13 +33,16 @@ import pytest
 from meshlab.cluster.embedded import EmbeddedCluster
 from meshlab.cluster.embedded.controllers import run_controllers
 from meshlab.cluster.embedded.node import Node
+from meshlab.cluster.embedded.node.networks import Ground
 from meshlab.cluster.kind import KindCluster
 from meshlab.kube import Kind, Kube, Object, load
 from meshlab.kube.objects import EVENT, NAMESPACE, SERVICE_ACCOUNT
 from meshlab.lab import install
 from meshlab.lab.kubectl import find_kubectl
 
-ORACLE = os.environ.get("MESHLAB_ORACLE_KUBECONFIG", "")
+from .api_servers import ORACLE, embedded, oracle
+
+__all__ = ["embedded", "oracle"]
 
 GROUNDS = ("embedded-loopback", "embedded-namespaces", "kind")
 EVERY_GROUND = ("interception", "kubectl", "notebooks", "story")
@@ -91,6 +94,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(f"--ground {','.join(unknown)}: there are {', '.join(GROUNDS)}")
     everywhere = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0] in EVERY_GROUND
     metafunc.parametrize("where", wanted if everywhere else GROUNDS[:1], indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side (`-n 2 --dist loadgroup`), those that share what is costly stay together."""
+    for item in items:
+        ground = (
+            item.callspec.params.get("where") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
+        )
+        shared = f"{item.path.parent}-{ground}" if ground else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")
@@ -230,7 +243,7 @@ def ground(request: pytest.FixtureRequest, where: str, tmp_path_factory: pytest.
 
     async def serve() -> None:
         async with await Kube.connect(ORACLE) as kube, asyncio.TaskGroup() as tasks:
-            node = Node(kube, tmp_path_factory.mktemp("node"), image="meshlab:test", network="loopback", octet=120)
+            node = Node(kube, tmp_path_factory.mktemp("node"), image="meshlab:test", ground=Ground("loopback", 120))
             parts = [tasks.create_task(run_controllers(kube)), tasks.create_task(node.run())]
             await asyncio.to_thread(ended.wait)
             await node.stop()

@@ -187,7 +187,7 @@ class Story:
 async def story(demo: RunningLab) -> AsyncIterator[Story]:
     """The demo in its first state: permissive, no policies, no split, both versions, a busy buyer."""
     async with await demo.kube() as kube:
-        told = Story(kube, Tunnels(lambda: demo.kubeconfig) if demo.kind == "kind" else None)
+        told = Story(kube, Tunnels(lambda: demo.kubeconfig) if demo.network != "loopback" else None)
         await told.mode(permissive=True)
         await told.no_policies()
         await told.no_split()
