@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -25,12 +26,11 @@ from meshlab.controlplane.push import Pusher
 from meshlab.controlplane.reader import Reader
 from meshlab.controlplane.receipts import Receipts
 from meshlab.controlplane.serving import NAMESPACE, OwnCertificate, serve
-from meshlab.controlplane.sidecars import sidecar_settings
+from meshlab.controlplane.sidecars import knows_sidecars, sidecar_settings
 from meshlab.controlplane.svids import Svids
 from meshlab.controlplane.world import WorldReader
 from meshlab.dataplane.base import DataPlane
 from meshlab.errors import ClusterError
-from meshlab.identity import Issuer
 from meshlab.kube import Kube, Object
 from meshlab.kube.objects import NAMESPACE as NAMESPACE_KIND
 from meshlab.kube.objects import POD, SERVICE, SERVICE_ACCOUNT
@@ -44,6 +44,8 @@ from meshlab.policy import languages
 from meshlab.xds import AdsServer, credentials
 
 log = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 _RETRY_SECONDS = 1.0
 _GRACE_SECONDS = 0.5
@@ -102,7 +104,10 @@ class ControlPlane:
         """Start in order: health, authority, webhooks; then watch, compile, and stand for election until cancelled."""
         async with AsyncExitStack() as stack:
             await self._serve(stack, "health", health.routes(self.conditions, self._metrics, CONTENT_TYPE))
-            authority = await self._authority()
+            outlives_apps = await self._patiently(lambda: knows_sidecars(self._kube))
+            authority = await self._patiently(
+                lambda: certificate_authority(self._kube, NAMESPACE, DEFAULT_TRUST_DOMAIN)
+            )
             own = await OwnCertificate.issue(authority)
             svids = Svids(authority, own.bundle)
             worlds = WorldReader(self.reader.store, self._languages, authority.trust_domain)
@@ -117,7 +122,11 @@ class ControlPlane:
 
             def inject(pod: Object) -> Object:
                 settings = sidecar_settings(
-                    self.reader.store, own.bundle, authority.trust_domain, loop.reading.settings
+                    self.reader.store,
+                    own.bundle,
+                    authority.trust_domain,
+                    loop.reading.settings,
+                    outlives_apps=outlives_apps,
                 )
                 return self._data_plane.inject(pod, settings)
 
@@ -176,12 +185,12 @@ class ControlPlane:
         self.ports = replace(self.ports, **{name: port})
         stack.push_async_callback(runner.cleanup)
 
-    async def _authority(self) -> Issuer:
+    async def _patiently(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         while True:
             try:
-                return await certificate_authority(self._kube, NAMESPACE, DEFAULT_TRUST_DOMAIN)
+                return await ask()
             except ClusterError as error:
-                log.warning("the certificate authority can't be read yet: %s", error)
+                log.warning("the API server can't be asked yet: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _namespace(self, name: str) -> Object:

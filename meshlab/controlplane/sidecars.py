@@ -9,7 +9,7 @@ from meshlab.controlplane.reader import Store
 from meshlab.controlplane.serving import NAMESPACE, SERVICE
 from meshlab.dataplane.base import SidecarSettings
 from meshlab.errors import DataPlaneError
-from meshlab.kube import Kind, labels_of
+from meshlab.kube import Kind, Kube, labels_of
 from meshlab.kube import objects as kinds
 from meshlab.mesh.settings import Settings
 from meshlab.version import __version__
@@ -18,8 +18,18 @@ POD_NETWORK = "meshlab.dev/pod-network"
 """A Node's label; `loopback`: its pods share the machine's network, and nothing can be redirected."""
 
 
+_SIDECARS_SINCE = (1, 29)
+
+
+async def knows_sidecars(kube: Kube) -> bool:
+    """Whether this release of Kubernetes runs init containers that go on beside the app."""
+    version = await kube.request("GET", "/version")
+    numbers = [int("".join(filter(str.isdigit, version[part]))) for part in ("major", "minor")]  # some write "29+"
+    return tuple(numbers) >= _SIDECARS_SINCE
+
+
 def sidecar_settings(
-    store: Callable[[Kind], Store], bundle: bytes, trust_domain: str, mesh: Settings
+    store: Callable[[Kind], Store], bundle: bytes, trust_domain: str, mesh: Settings, *, outlives_apps: bool
 ) -> SidecarSettings:
     """The settings at this moment. Raises DataPlaneError ML352 while the control plane has no address."""
     service = store(kinds.SERVICE).get((NAMESPACE, SERVICE))
@@ -34,6 +44,7 @@ def sidecar_settings(
         controller=address,
         ca_bundle=bundle.decode(),
         explicit=any(labels_of(node).get(POD_NETWORK) == "loopback" for node in nodes),
+        outlives_apps=outlives_apps,
         trust_domain=trust_domain,
         exclusions=mesh.exclusions,
         log_level=mesh.proxy_log_level,

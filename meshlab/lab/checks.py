@@ -166,4 +166,5 @@ async def _edges(kube: Kube, source: str) -> Edges:
 
 
 def _meshed(pod: Mapping[str, Any]) -> bool:
-    return any(container["name"] == "envoy" for container in pod["spec"]["containers"])
+    spec = pod["spec"]
+    return any(item["name"] == "envoy" for item in [*spec.get("initContainers", []), *spec["containers"]])

@@ -23,7 +23,7 @@ _Context = grpc.aio.ServicerContext[DeltaDiscoveryRequest, bytes]
 _OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.max_receive_message_length", 4 << 20),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,21 +34,53 @@ def pod() -> dict[str, Any]:
 
 
 def container(pod: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(item for item in pod["spec"]["containers"] if item["name"] == name)
+    spec = pod["spec"]
+    return next(item for item in [*spec.get("initContainers", ()), *spec["containers"]] if item["name"] == name)
+
+
+def names(pod: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Of the init containers, and of the others."""
+    init, others = (pod["spec"].get(part, ()) for part in ("initContainers", "containers"))
+    return [item["name"] for item in init], [item["name"] for item in others]
 
 
 def env(container: dict[str, Any]) -> dict[str, Any]:
     return {item["name"]: item.get("value", item.get("valueFrom")) for item in container["env"]}
 
 
-def test_the_sidecar_comes_last_and_the_rest_stays(pod):
+def test_the_sidecar_is_ready_before_anything_of_the_pods_own_starts_and_the_rest_stays(pod):
+    pod["spec"]["initContainers"] = [{"name": "migrate", "image": "meshlab:1"}]
     before = deepcopy(pod)
     result = inject(pod, SETTINGS)
     assert pod == before, "the pod that came in is not touched"
-    assert [item["name"] for item in result["spec"]["containers"]] == ["app", "envoy"]
+    assert names(result) == (["osm-init", "envoy", "migrate"], ["app"])
+    envoy = container(result, "envoy")
+    assert envoy["restartPolicy"] == "Always", "Kubernetes' sign of a sidecar, which ends after the app"
+    assert envoy["startupProbe"]["httpGet"] == {"path": "/ready", "port": 15010}
     assert result["metadata"]["generateName"] == "bookstore-"
     assert result["metadata"]["labels"]["app"] == "bookstore"
     assert result["spec"]["volumes"][0] == {"name": "data", "emptyDir": {}}
+
+
+def test_on_older_kubernetes_the_sidecar_is_a_container_like_others_and_comes_last(pod):
+    pod["spec"]["initContainers"] = [{"name": "migrate", "image": "meshlab:1"}]
+    result = inject(pod, replace(SETTINGS, outlives_apps=False))
+    assert names(result) == (["migrate", "osm-init"], ["app", "envoy"])
+    assert "restartPolicy" not in container(result, "envoy")
+    assert inject(result, SETTINGS) == result, "a pod that has one comes back as it was"
+
+
+def test_init_containers_are_told_of_the_proxy_that_is_there_before_them(pod):
+    sidecar = {"name": "cache", "restartPolicy": "Always", "startupProbe": {"httpGet": {"path": "/up", "port": 6000}}}
+    pod["spec"]["initContainers"] = [sidecar]
+    result = inject(pod, EXPLICIT)
+    assert names(result) == (["envoy", "cache"], ["app"])
+    assert "http_proxy" in env(container(result, "cache"))
+    assert container(result, "cache")["startupProbe"]["httpGet"]["port"] == 15903
+    assert {probe.container for probe in from_json(env(container(result, "envoy"))["MESHLAB_PROBES"])} == {
+        "app",
+        "cache",
+    }
 
 
 def test_a_pod_that_has_a_sidecar_comes_back_as_it_was(pod):

@@ -73,7 +73,9 @@ def test_exclusions_come_in_osms_order():
 @pytest.mark.skipif(not shutil.which("iptables-restore"), reason="iptables is not on this machine")
 def test_iptables_understands_every_rule(unavailable):
     command = ["unshare", "--user", "--map-root-user", "--net", "iptables-restore", "--noflush", "--test"]
-    done = subprocess.run(command, input=for_restore(redirection(EVERY_KIND)), text=True, capture_output=True, check=False, timeout=30)
+    done = subprocess.run(
+        command, input=for_restore(redirection(EVERY_KIND)), text=True, capture_output=True, check=False, timeout=30
+    )
     if "unshare failed" in done.stderr or "Operation not permitted" in done.stderr:
         unavailable("a network namespace of one's own")
     assert done.returncode == 0, done.stderr
@@ -115,10 +117,10 @@ def test_a_list_that_can_not_be_read_is_refused(annotation: str, text: str):
         of_pod(pod(**{annotation: text}), Exclusions())
 
 
-def test_the_rules_are_laid_last_before_the_app_starts_and_with_one_capability():
+def test_the_rules_are_laid_before_anything_else_of_the_pod_starts_and_with_one_capability():
     annotated = pod(outbound_port_exclusion_list="3306")
     annotated["spec"]["initContainers"] = [{"name": "migrate"}]
-    own, ours = inject(annotated, SETTINGS)["spec"]["initContainers"]
+    ours, _, own = inject(annotated, SETTINGS)["spec"]["initContainers"]
     assert own == {"name": "migrate"}
     assert (ours["name"], ours["image"], ours["args"]) == ("osm-init", "meshlab:1", ["--past-outbound-ports", "3306"])
     assert ours["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}

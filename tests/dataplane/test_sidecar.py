@@ -120,7 +120,7 @@ async def environment(mesh: Mesh, pod: Pod) -> dict[str, str]:
     probe = {"httpGet": {"path": "/alive", "port": pod.port}}
     spec = {"serviceAccountName": "bookstore", "containers": [{"name": "app", "livenessProbe": probe}]}
     settings = SidecarSettings("meshlab:1", f"{mesh.host}.1", (await mesh.ca.bundle()).decode(), explicit=True)
-    sidecar = inject({"metadata": {}, "spec": spec}, settings)["spec"]["containers"][-1]
+    sidecar = inject({"metadata": {}, "spec": spec}, settings)["spec"]["initContainers"][-1]
     fields = {
         "metadata.name": pod.workload.name,
         "metadata.namespace": pod.workload.namespace,

@@ -26,6 +26,10 @@ TOKEN_FOLDER = "/var/run/secrets/meshlab"  # noqa: S105
 _WORK_VOLUME, _TOKEN_VOLUME = "meshlab-proxy", "meshlab-token"
 _TOKEN_SECONDS = 3600
 
+_READY = {"httpGet": {"path": "/ready", "port": names.STATS_PORT}, "periodSeconds": 1}
+_FROM_START_TO_END = {"restartPolicy": "Always", "startupProbe": {**_READY, "failureThreshold": 600}}
+"""Makes an init container what Kubernetes calls a sidecar: the next starts when it is ready, and it ends last."""
+
 
 def inject(pod: Object, settings: SidecarSettings) -> Object:
     """A copy of the pod with the sidecar; a pod that has one comes back as it was.
@@ -33,19 +37,25 @@ def inject(pod: Object, settings: SidecarSettings) -> Object:
     Pure, but for a fresh proxy uuid.
     """
     spec = pod["spec"]
-    if any(container["name"] == CONTAINER for container in spec["containers"]):
+    init = spec.get("initContainers") or []
+    if any(container["name"] == CONTAINER for container in (*init, *spec["containers"])):
         return pod
-    result: Object = deepcopy(dict(pod))
-    containers, probes = [], list[Probe]()
-    for container in result["spec"]["containers"]:
-        rewritten, found = rewrite(container)
-        probes.extend(found)
-        containers.append(_with_proxy_variables(rewritten) if settings.explicit else rewritten)
-    result["spec"]["containers"] = [*containers, _sidecar(result, settings, probes)]
     if not settings.explicit:
         _require_other_users(spec)
-        # The last of them: what the pod's own init containers do is done before there is a proxy to go through.
-        result["spec"]["initContainers"] = [*(spec.get("initContainers") or ()), _interception(pod, settings)]
+    result: Object = deepcopy(dict(pod))
+    apps, probes = _proxied(result["spec"]["containers"], settings)
+    redirection = [] if settings.explicit else [_interception(pod, settings)]
+    if settings.outlives_apps:
+        # First of all: what the pod's own init containers do goes through the proxy, too.
+        others, theirs = _proxied(result["spec"].get("initContainers") or [], settings)
+        result["spec"]["containers"] = apps
+        init = [*redirection, {**_sidecar(pod, settings, [*probes, *theirs]), **_FROM_START_TO_END}, *others]
+    else:
+        # Last: there is no proxy yet that the pod's own init containers could go through.
+        result["spec"]["containers"] = [*apps, _sidecar(pod, settings, probes)]
+        init = [*init, *redirection]
+    if init:
+        result["spec"]["initContainers"] = init
     result["spec"]["volumes"] = [*(spec.get("volumes") or ()), *_volumes()]
     metadata = result.setdefault("metadata", {})
     metadata["labels"] = {**(metadata.get("labels") or {}), UUID_LABEL: str(uuid4())}
@@ -54,9 +64,17 @@ def inject(pod: Object, settings: SidecarSettings) -> Object:
     return result
 
 
+def _proxied(containers: list[dict[str, Any]], settings: SidecarSettings) -> tuple[list[dict[str, Any]], list[Probe]]:
+    """Containers as they are beside a proxy, and what it must know of their probes."""
+    rewritten = [rewrite(container) for container in containers]
+    probes = [probe for _, found in rewritten for probe in found]
+    changed = [container for container, _ in rewritten]
+    return [_with_proxy_variables(container) for container in changed] if settings.explicit else changed, probes
+
+
 def _require_other_users(spec: Object) -> None:
     """Raise DataPlaneError ML355 for a container that the kernel would take for the proxy."""
-    for owner in (spec, *spec["containers"]):
+    for owner in (spec, *(spec.get("initContainers") or ()), *spec["containers"]):
         if (owner.get("securityContext") or {}).get("runAsUser") == names.PROXY_UID:
             what = f"it runs as user {names.PROXY_UID}, the proxy's, whose traffic is not intercepted"
             about = f"container {owner['name']}" if "name" in owner else "the pod"
@@ -103,13 +121,10 @@ def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe]) -> dic
             {"name": "MESHLAB_INTERCEPTION", "value": "explicit" if settings.explicit else "redirect"},
             {"name": "MESHLAB_PROBES", "value": to_json(probes)},
             {"name": "MESHLAB_LOG_LEVEL", "value": settings.log_level},
+            {"name": "MESHLAB_QUIET_SECONDS", "value": "0" if settings.outlives_apps else "1"},
         ],
         "ports": [{"name": "proxy-stats", "containerPort": names.STATS_PORT}],
-        "readinessProbe": {
-            "httpGet": {"path": "/ready", "port": names.STATS_PORT},
-            "periodSeconds": 1,
-            "failureThreshold": 30,
-        },
+        "readinessProbe": {**_READY, "failureThreshold": 30},
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
         "securityContext": {
             "runAsUser": names.PROXY_UID,

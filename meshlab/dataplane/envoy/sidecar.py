@@ -35,8 +35,7 @@ from meshlab.identity.svid import Svid
 log = logging.getLogger("meshlab.sidecar")
 
 _FIRST_RETRY, _LAST_RETRY = 0.2, 10.0
-_QUIET_SECONDS = 1.0
-"""After SIGTERM calls are still taken this long: the clients' proxies have yet to hear that the pod goes."""
+_LOOK_AT_CLOCK_SECONDS = 20.0
 _LOOK_SECONDS, _LOOKS = 0.1, 150
 """How often to look whether calls in flight have finished. A pod has 30 seconds by default."""
 
@@ -51,6 +50,10 @@ class Settings:
     roots: str
     probes: tuple[Probe, ...]
     log_level: str
+    quiet_seconds: float
+    """After SIGTERM calls are still taken this long, where the app lives on beside the sidecar: the clients'
+    proxies have yet to hear that the pod goes.
+    """
     folder: Path
     token: Path
 
@@ -71,6 +74,7 @@ class Settings:
             roots=variables["MESHLAB_CA_BUNDLE"],
             probes=tuple(from_json(variables["MESHLAB_PROBES"])),
             log_level=variables["MESHLAB_LOG_LEVEL"],
+            quiet_seconds=float(variables["MESHLAB_QUIET_SECONDS"]),
             folder=root / FOLDER.lstrip("/"),
             token=root / TOKEN_FOLDER.lstrip("/") / "token",
         )
@@ -127,16 +131,19 @@ class Agent:
 
     async def _renew(self, svid: Svid) -> None:
         while True:
-            await asyncio.sleep(max(1.0, (svid.renew_at - datetime.now(UTC)).total_seconds()))
-            svid = await self._obtain()
-            log.info("certificate %s until %s", svid.serial, svid.expires)
+            # Time that a laptop sleeps does not pass here: the clock is looked at now and then.
+            left = (svid.renew_at - datetime.now(UTC)).total_seconds()
+            await asyncio.sleep(min(max(left, 1.0), _LOOK_AT_CLOCK_SECONDS))
+            if svid.is_due():
+                svid = await self._obtain()
+                log.info("certificate %s until %s", svid.serial, svid.expires)
 
     async def _drain(self, stop: asyncio.Event, envoy: asyncio.subprocess.Process) -> None:
         """When asked to stop: turn clients away, let calls in flight finish, then end Envoy."""
         await stop.wait()
         with suppress(OSError):
             await asyncio.to_thread(self._admin.post, "/healthcheck/fail")
-            await asyncio.sleep(_QUIET_SECONDS)
+            await asyncio.sleep(self._settings.quiet_seconds)
             for _ in range(_LOOKS):
                 if not await asyncio.to_thread(self._admin.active_requests):
                     break

@@ -30,11 +30,12 @@ def sidecars(init: Sequence[Container]) -> list[Container]:
 
 def phase(restart: str, init: Sequence[Container], containers: Sequence[Container]) -> str:
     """The pod's phase from the states of its containers."""
-    if any(container.is_ended and container.exit_code for container in init):
+    beside = sidecars(init)
+    if any(container.is_ended and container.exit_code for container in init if container not in beside):
         return "Failed"
     if any(not (container.is_ended or container.started.is_set()) for container in init):
         return "Pending"
-    if all(container.is_ended for container in [*containers, *sidecars(init)]):
+    if all(container.is_ended for container in [*containers, *beside]):
         failed = any(container.exit_code for container in containers)
         return "Failed" if failed else "Succeeded"
     if all(container.is_running or container.is_ended or container.has_run for container in containers):
