@@ -55,7 +55,7 @@ _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _SOURCE_ADDRESS, _DESTINATION_ADDRESS, _SOURCE_PORT, _DESTINATION_PORT = 12, 16, 0, 2
 _EQUAL, _NOT_EQUAL = 0, 1
 _DNAT, _INET = 1, 2
-_RANDOM, _JENKINS = 1, 0
+_RANDOM, _JENKINS, _SEED = 1, 0, 1
 _UNREACHABLE, _RESET, _PORT_UNREACHABLE = 0, 1, 3
 _INTERFACE_NAME = 16
 
@@ -152,8 +152,9 @@ def _dnat(address: str, port: int) -> tuple[bytes, ...]:
 def _one_in(count: int, wanted: int, *, by_source: bool) -> list[bytes]:
     if by_source:
         take = _payload(_NETWORK_HEADER, _SOURCE_ADDRESS, 4)
-        hashed = number(1, _FIRST), number(2, _SECOND), number(3, 4), number(4, count), number(7, _JENKINS)
-        return [take, _expression("hash", *hashed), _compare(_native(wanted), _SECOND)]
+        parts = number(4, count) + number(5, _SEED) + number(7, _JENKINS)
+        hashed = _expression("hash", number(1, _FIRST), number(2, _SECOND), number(3, 4), parts)
+        return [take, hashed, _compare(_native(wanted), _SECOND)]
     chance = _expression("numgen", number(1, _FIRST), number(2, count), number(3, _RANDOM))
     return [chance, _compare(_native(wanted))]
 

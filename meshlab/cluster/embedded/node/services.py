@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 
 from meshlab.cluster.embedded.informers import Informers
@@ -22,8 +22,17 @@ class Services:
         self._turn = count()
 
     def listen(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever a Service comes, changes or goes."""
+        """Call `changed` whenever a Service or its endpoints come, change or go."""
         self._services.listen(lambda _: changed())
+        self._slices.listen(lambda _: changed())
+
+    def all(self) -> Iterator[Object]:
+        """Every Service."""
+        return self._services.all()
+
+    def slices(self) -> Iterator[Object]:
+        """Every EndpointSlice."""
+        return self._slices.all()
 
     def find(self, namespace: str, name: str) -> Object | None:
         """A Service by name."""
