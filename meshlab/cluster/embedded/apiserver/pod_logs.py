@@ -23,7 +23,7 @@ LogReader = Callable[[str, str, str, Mapping[str, str]], Awaitable[AsyncIterator
 
 async def serve(call: Call, pod: Object, read_log: LogReader | None) -> web.StreamResponse:
     """The log as plain text; with `follow` it stays open until the container ends."""
-    container = _container(pod, call.query.get("container", ""))
+    container = choose_container(pod, call.query.get("container", ""))
     if not pod["spec"].get("nodeName"):
         raise status.bad_request(f"pod {call.info.name} does not have a host assigned")
     if read_log is None:
@@ -42,7 +42,7 @@ async def serve(call: Call, pod: Object, read_log: LogReader | None) -> web.Stre
     return answer
 
 
-def _container(pod: Object, asked: str) -> str:
+def choose_container(pod: Object, asked: str) -> str:
     """The container meant. Raises 400 when there are several and none is named, or none of that name."""
     spec, name = pod["spec"], pod["metadata"]["name"]
     containers: list[str] = [row["name"] for row in spec.get("containers") or ()]

@@ -49,7 +49,7 @@ from meshlab.cluster.embedded.apiserver.surface import Surface
 if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.pki import Pki
     from meshlab.cluster.embedded.apiserver.pod_logs import LogReader
-    from meshlab.cluster.embedded.apiserver.streams import PodStreams
+    from meshlab.cluster.embedded.pod_streams import PodStreams
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from meshlab.cluster.embedded.apiserver import spdy
+from meshlab.cluster.embedded.pipe import Pipe
 
 log = logging.getLogger(__name__)
 
-_BUFFERED_CHUNKS = 8
 _MOST_STREAMS = 4096
 
 
@@ -40,18 +40,15 @@ class Stream:
         self.number = number
         self.headers = headers
         self._session = session
-        self._incoming: asyncio.Queue[bytes | None] = asyncio.Queue(_BUFFERED_CHUNKS)
+        self._incoming = Pipe()
         self._is_reset = False
         self._is_finished = False
 
     async def read(self) -> bytes:
         """Some bytes; none when the other end has said all. Raises ConnectionResetError."""
-        data = None if self._is_reset else await self._incoming.get()
+        data = await self._incoming.get()
         if self._is_reset:
             raise ConnectionResetError(f"stream {self.number} was reset")
-        if data is None:
-            self._incoming.put_nowait(None)  # the end stays the end
-            return b""
         return data
 
     async def write(self, data: bytes, *, fin: bool = False) -> None:
@@ -70,17 +67,14 @@ class Stream:
 
     async def take(self, data: bytes, *, fin: bool) -> None:
         """Called by the session: bytes that came."""
-        if data and not self._is_reset:
-            await self._incoming.put(data)
-        if fin and not self._is_reset:
-            await self._incoming.put(None)
+        await self._incoming.put(data)
+        if fin:
+            self._incoming.finish()
 
     def end(self) -> None:
         """Called by the session: there is no such stream any more. Whoever waits is let go."""
         self._is_reset = True
-        while not self._incoming.empty():
-            self._incoming.get_nowait()
-        self._incoming.put_nowait(None)
+        self._incoming.close()
 
 
 class Session:

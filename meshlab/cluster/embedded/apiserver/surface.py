@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 
 _INSTEAD = " is not there in the embedded cluster; a cluster of kind has it"
 _REFUSALS = {
-    "exec": "running a command in a container (kubectl exec)",
-    "attach": "attaching to a container (kubectl attach)",
     "ephemeralcontainers": "a debug container (kubectl debug)",
 }
 

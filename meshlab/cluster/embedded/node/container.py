@@ -53,6 +53,11 @@ class Container:
         return str((self._state.get("waiting") or {}).get("reason", "ContainerCreating"))
 
     @property
+    def instance(self) -> Instance | None:
+        """The one that runs."""
+        return self._instance
+
+    @property
     def is_running(self) -> bool:
         """Whether an instance runs."""
         return "running" in self._state

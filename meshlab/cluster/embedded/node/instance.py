@@ -8,8 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from weakref import WeakSet
 
 from meshlab.cluster.embedded.node import probes, runtime
+from meshlab.cluster.embedded.node.console import Console
+from meshlab.cluster.embedded.node.execution import Execution
 from meshlab.cluster.embedded.node.health import Health
 from meshlab.cluster.embedded.node.logs import ContainerLog
 from meshlab.cluster.embedded.node.place import Place
@@ -20,11 +23,21 @@ class Instance:
     """A started process. `run` returns its exit code; `end` makes it end in an orderly way."""
 
     def __init__(
-        self, place: Place, spec: Mapping[str, Any], command: Command, process: Process, changed: Callable[[], None]
+        self,
+        place: Place,
+        spec: Mapping[str, Any],
+        command: Command,
+        process: Process,
+        console: Console,
+        changed: Callable[[], None],
     ) -> None:
+        self.command = command
+        self.console = console
+        self.ended = asyncio.Event()
+        self.companions: WeakSet[Execution] = WeakSet()
+        """Commands that somebody runs beside it: they end with it."""
         self._place = place
         self._spec = spec
-        self._command = command
         self._process = process
         ports = {port["name"]: port["containerPort"] for port in spec.get("ports") or [] if port.get("name")}
         self._target = probes.Target(place.attachment.address, ports, self._execute, place.host.http)
@@ -37,7 +50,10 @@ class Instance:
         cls, place: Place, spec: Mapping[str, Any], command: Command, log: ContainerLog, changed: Callable[[], None]
     ) -> Instance:
         """Start a command as a container. Raises StartError."""
-        return cls(place, spec, command, await Process.start(command, log.write), changed)
+        console = Console(spec, log)
+        process = await Process.start(command, console.ends)
+        console.begin()
+        return cls(place, spec, command, process, console, changed)
 
     async def run(self) -> int:
         """Watch over the process until it ends; its exit code."""
@@ -45,11 +61,18 @@ class Instance:
         self._record.touch()
         watch = asyncio.create_task(self._watch())
         try:
-            return await self._process.wait()
+            code = await self._process.wait()
+            await self.console.finish()
         except asyncio.CancelledError:
             self._process.signal(signal.SIGKILL)
             raise
+        else:
+            return code
         finally:
+            self.ended.set()
+            for companion in self.companions:
+                companion.kill()
+            self.console.stop()
             watch.cancel()
             self._record.unlink(missing_ok=True)
 
@@ -85,7 +108,7 @@ class Instance:
         return result.ok
 
     async def _execute(self, argv: list[str], seconds: float) -> Run:
-        return await runtime.run(replace(self._command, argv=argv), seconds)
+        return await runtime.run(replace(self.command, argv=argv), seconds)
 
     def _unhealthy(self, kind: str, why: str) -> None:
         self._say("Unhealthy", f"{kind} probe failed: {why}", warning=True)

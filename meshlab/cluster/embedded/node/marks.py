@@ -15,6 +15,7 @@ from pathlib import Path
 
 NODE = "MESHLAB_NODE"
 POD_UID = "MESHLAB_POD_UID"
+RUN = "MESHLAB_RUN"
 
 _PROC = Path("/proc")
 _SESSION, _START_TIME = 3, 19
@@ -28,11 +29,13 @@ class Seal:
     node: str
     """The node's state folder: no two nodes of this machine share it."""
     uid: str
+    run: str = ""
+    """Of a command that somebody runs in a container: which run of it."""
 
     @property
     def variables(self) -> dict[str, str]:
         """What is put into each process's environment."""
-        return {NODE: self.node, POD_UID: self.uid}
+        return {NODE: self.node, POD_UID: self.uid, **({RUN: self.run} if self.run else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,10 @@ class Record:
         return self.started != 0 and Record.of(self.pid) == self
 
 
-def end_sealed(node: str, uid: str | None = None) -> int:
-    """Kill the processes that carry the marks of a node, or of one of its pods; how many there were."""
-    wanted = {f"{NODE}={node}".encode()}
-    if uid is not None:
-        wanted.add(f"{POD_UID}={uid}".encode())
+def end_sealed(node: str, uid: str | None = None, run: str | None = None) -> int:
+    """Kill the processes with the marks of a node, one of its pods, or one run of a command; how many there were."""
+    marks = {NODE: node, POD_UID: uid, RUN: run}
+    wanted = {f"{name}={value}".encode() for name, value in marks.items() if value is not None}
     return _end(_pids(), lambda pid: wanted <= _environment(pid))
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from meshlab.cluster.embedded.node.marks import Record, Seal
+from meshlab.cluster.embedded.node.stdio import Descriptor, Ends
 
-Output = Callable[[str, bytes], None]
+Output = Callable[[str, bytes], Awaitable[None]]
 """Takes what a process writes: the stream's name and some bytes."""
 
-_STREAMS = {1: "stdout", 2: "stderr"}
+_TAKES_TERMINAL = (sys.executable, "-I", "-S", str(Path(__file__).with_name("controlling_terminal.py")))
 _DRAIN_SECONDS = 1.0
 _UMASK = 0o022
+_KEPT = 10_240
 
 
 class StartError(Exception):
@@ -40,31 +43,38 @@ class Command:
 class Process(asyncio.SubprocessProtocol):
     """A running process in a session of its own. Ending it ends everything it started in that session."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, *, ends_group: bool) -> None:
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._drained = asyncio.Event()
-        self._open_pipes = set(_STREAMS)
+        self._ends_group = ends_group
         self._transport: asyncio.SubprocessTransport | None = None
         self.record = Record(0, 0)
 
     @classmethod
-    async def start(cls, command: Command, output: Output) -> Process:
-        """Start a command. Raises StartError when there is no such program, folder or permission."""
+    async def start(cls, command: Command, ends: Ends, *, ends_group: bool = True) -> Process:
+        """Start a command on its ends of some streams.
+
+        What it leaves behind in its process group ends with it, unless told otherwise. Raises StartError when there
+        is no such program, folder or permission.
+        """
         loop = asyncio.get_running_loop()
         try:
             transport, process = await loop.subprocess_exec(
-                lambda: cls(output),
+                lambda: cls(ends_group=ends_group),
                 *command.prefix,
+                *(_TAKES_TERMINAL if ends.is_terminal else ()),
                 *command.argv,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=ends.theirs[0],
+                stdout=ends.theirs[1],
+                stderr=ends.theirs[2],
                 env={**command.environment, **command.seal.variables},
                 cwd=command.folder,
                 start_new_session=True,
                 umask=_UMASK,
             )
         except (OSError, ValueError) as error:
+            ends.close()
             raise StartError(_explain(command, error)) from error
+        ends.close_theirs()
         process._transport = transport  # noqa: SLF001
         process.record = Record.of(transport.get_pid())
         return process
@@ -77,8 +87,6 @@ class Process(asyncio.SubprocessProtocol):
     async def wait(self) -> int:
         """The exit code once it has ended: 128 and the signal's number when a signal ended it."""
         code = await asyncio.shield(self._ended)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._drained.wait(), _DRAIN_SECONDS)
         if self._transport:
             self._transport.close()
         return code if code >= 0 else 128 - code
@@ -98,22 +106,12 @@ class Process(asyncio.SubprocessProtocol):
             self.signal(signal.SIGKILL)
         return await self.wait()
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Called by asyncio."""
-        self._output(_STREAMS[fd], data)
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """Called by asyncio."""
-        del exc
-        self._open_pipes.discard(fd)
-        if not self._open_pipes:
-            self._drained.set()
-
     def process_exited(self) -> None:
-        """Called by asyncio. What the process left behind in its group ends with it, as in a container."""
+        """Called by asyncio."""
         if self._transport:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._transport.get_pid(), signal.SIGKILL)
+            if self._ends_group:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._transport.get_pid(), signal.SIGKILL)
             self._set_ended(self._transport.get_returncode() or 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -124,6 +122,30 @@ class Process(asyncio.SubprocessProtocol):
     def _set_ended(self, code: int) -> None:
         if not self._ended.done():
             self._ended.set_result(code)
+
+
+class Pump:
+    """Passes on what a process writes, as fast as it is taken."""
+
+    def __init__(self, ends: Ends, output: Output) -> None:
+        self._ends = ends
+        self._pumps = [asyncio.create_task(_pump(end, name, output)) for name, end in ends.outputs.items()]
+
+    async def finish(self) -> None:
+        """After the process's end: take what is left, but don't wait long for others that hold its streams open."""
+        await asyncio.wait(self._pumps, timeout=_DRAIN_SECONDS)
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the streams back."""
+        for pump in self._pumps:
+            pump.cancel()
+        self._ends.close()
+
+
+async def _pump(end: Descriptor, name: str, output: Output) -> None:
+    while data := await end.read():
+        await output(name, data)
 
 
 @dataclass(slots=True)
@@ -137,13 +159,21 @@ class Run:
 async def run(command: Command, timeout: float) -> Run:
     """Run a command to its end: an exec probe, a hook. Raises StartError."""
     written = bytearray()
-    process = await Process.start(command, lambda _, data: written.extend(data[: 10_240 - len(written)]))
+
+    async def keep(_: str, data: bytes) -> None:
+        written.extend(data[: _KEPT - len(written)])
+
+    ends = Ends.pipes()
+    process = await Process.start(command, ends)
+    pump = Pump(ends, keep)
     try:
         code = await asyncio.wait_for(process.wait(), timeout)
+        await pump.finish()
     except TimeoutError:
         return Run(None, bytes(written))
     finally:
         process.signal(signal.SIGKILL)
+        pump.stop()
     return Run(code, bytes(written))
 
 
