@@ -42,7 +42,7 @@ class MeshlabError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """IPython shows this instead of a traceback: the message is the interface."""
-        return [str(self), f"More: meshlab errors {self.code}"]
+        return [str(self), *getattr(self, "__notes__", ()), f"More: meshlab errors {self.code}"]
 
 
 class ClusterError(MeshlabError):

@@ -70,13 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result: int = given.run(given)
     except MeshlabError as error:
-        sys.stderr.write(f"{error}\nMore: meshlab errors {error.code}\n")
+        _complain(str(error), *_notes(error), f"More: meshlab errors {error.code}")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted. The same command again goes on from here; `meshlab down` stops everything.\n")
+    except KeyboardInterrupt as error:
+        _complain("", "Interrupted.", *_notes(error))
         return 130
     except BrokenPipeError:
         # Somebody reads no further (`meshlab errors | head`); Python must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return result
+
+
+def _complain(*lines: str) -> None:
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+
+
+def _notes(error: BaseException) -> list[str]:
+    return getattr(error, "__notes__", [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -17,7 +18,8 @@ def add_verb(verbs: Verbs, name: str, run: Run, help_text: str, *, named: bool =
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=help_text, description=f"{help_text}.")
     parser.set_defaults(run=run)
     if named:
-        parser.add_argument("--name", default="default", help="the lab's name (default: default)")
+        name = os.environ.get("MESHLAB_NAME", "default")
+        parser.add_argument("--name", default=name, help="the lab's name (default: $MESHLAB_NAME, else default)")
     return parser
 
 

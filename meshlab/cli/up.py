@@ -10,6 +10,7 @@ from rich.console import Console
 
 from meshlab.cli.options import Verbs, add_cluster, add_verb
 from meshlab.cli.progress import StepsOnTerminal
+from meshlab.errors import MeshlabError
 from meshlab.kube import dump
 from meshlab.lab import install
 from meshlab.manifests import IMAGE
@@ -32,19 +33,23 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     began = time.monotonic()
     console = Console(highlight=False)
-    with StepsOnTerminal(console) as progress:
-        started = asyncio.run(
-            install.start(
-                arguments.name,
-                not arguments.no_demo,
-                progress,
-                kind=arguments.cluster,
-                context=arguments.context,
-                image=arguments.image,
+    try:
+        with StepsOnTerminal(console) as progress:
+            started = asyncio.run(
+                install.start(
+                    arguments.name,
+                    not arguments.no_demo,
+                    progress,
+                    kind=arguments.cluster,
+                    context=arguments.context,
+                    image=arguments.image,
+                )
             )
-        )
+    except (KeyboardInterrupt, MeshlabError) as error:
+        error.add_note(asyncio.run(install.left(arguments.name)))
+        raise
     console.print(f"\nLab [b]{started.name}[/b] is up after {time.monotonic() - began:.1f} s. Next:")
     option = "" if started.name == "default" else f" --name {started.name}"
-    console.print(f"  export KUBECONFIG=$(meshlab kubeconfig{option})")
+    console.print(f"  export KUBECONFIG=$(meshlab kubeconfig{option})", soft_wrap=True)
     console.print("  kubectl get pods -A", soft_wrap=True)
     return 0

@@ -76,3 +76,7 @@ class ContextCluster:
     async def purge(self) -> None:
         """`down`: everything that was stored is the cluster's."""
         await self.down()
+
+    async def left(self) -> str:
+        """What was applied before an `up` ended is there."""
+        return f"what was applied to the context {self.context}" if self.place.read() else ""

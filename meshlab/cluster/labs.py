@@ -20,6 +20,9 @@ class LabCluster(Cluster, Protocol):
     async def purge(self) -> None:
         """`down`, and forget everything that was stored."""
 
+    async def left(self) -> str:
+        """What there is of it, in words, for somebody whose `up` did not end well; empty: nothing."""
+
 
 def cluster_of(name: str, kind: str | None = None, *, context: str = "", image: str = "") -> LabCluster:
     """The cluster of a lab: the wanted one, or the one it was started on. Labs that nobody knows are embedded.
@@ -27,6 +30,9 @@ def cluster_of(name: str, kind: str | None = None, *, context: str = "", image: 
     A `context` of your kubeconfig is an existing cluster, which pulls `image`.
     """
     facts = Place(name).read()
+    if kind is not None and kind not in KINDS:
+        hint = f"there are {' and '.join(KINDS)}; a lab's name is name={kind!r}, or --name {kind}"
+        raise ClusterError("ML101", "there is no such kind of cluster", about=repr(kind), hint=hint)
     chosen = ContextCluster.kind if context else kind or (facts.kind if facts else EMBEDDED)
     if chosen == ContextCluster.kind:
         return ContextCluster(name, context, image)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 
 from meshlab.cluster.embedded.state import State, write_private
@@ -51,6 +53,14 @@ class Place:
             hint = f"meshlab down --purge --name {name}; or another name: meshlab up --cluster {kind} --name other"
             raise ClusterError("ML159", f"it is on the cluster {elsewhere!r}", about=f"lab {name}", hint=hint)
         self._state.create()
+
+    @asynccontextmanager
+    async def changing(self, kind: str) -> AsyncIterator[None]:
+        """Hold this while making or removing it, so that two shells do one after the other."""
+        self.claim(kind)
+        async with self._state.changing():
+            self.claim(kind)  # who held it before may have removed the folder
+            yield
 
     def remember(self, kind: str, **changes: bool | str) -> None:
         """Write it down, what was known before included."""

@@ -79,6 +79,14 @@ async def stop(name: str, *, purge: bool = False, progress: Listener = to_log) -
     return purge or cluster.kind != EMBEDDED
 
 
+async def left(name: str) -> str:
+    """What an `up` that did not end well leaves, and what can be done about it."""
+    found = await cluster_of(name).left()
+    if not found:
+        return "Nothing was left behind."
+    return f"Left: {found}. The next up goes on from there; meshlab down --name {name} takes it away."
+
+
 def everything(image: str, *, demo: bool) -> list[Object]:
     """What an installation consists of, in order."""
     folders = ("crds", "control-plane", "demo") if demo else ("crds", "control-plane")

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from meshlab.cluster.labs import cluster_of
+from meshlab.errors import MeshlabError
 from meshlab.kube import Kube
 from meshlab.lab import apply as applying
 from meshlab.lab import certificates as certifying
@@ -152,16 +153,22 @@ class Lab:
 _labs: dict[str, Lab] = {}
 
 
-def up(name: str | None = None, demo: bool = True, cluster: str | None = None) -> Lab:  # noqa: FBT001, FBT002
+def up(
+    cluster: str | None = None, *, name: str | None = None, demo: bool = True, context: str = "", image: str = ""
+) -> Lab:
     """Start a lab, or finish and repair one that was started; safe to repeat.
 
-    `name` tells labs on one machine apart (default: the environment's MESHLAB_NAME, else ``default``).
-    `demo` brings the bookstore. `cluster` is ``embedded`` or ``kind``; without it: where the lab is, or embedded.
-    In a notebook `%kubectl` and `%%smi` are there afterwards.
+    `cluster` is ``embedded`` or ``kind``; or else `context` names an existing one, which pulls `image`. Without them:
+    where the lab is, or embedded. `name` tells labs apart (default: the environment's MESHLAB_NAME, else ``default``).
+    `demo` brings the bookstore. In a notebook `%kubectl` and `%%smi` are there afterwards.
     """
     name = name or os.environ.get("MESHLAB_NAME", "default")
     progress = Progress(lab_loop())
-    started = progress.follow(install.start(name, demo, progress.hear, kind=cluster))
+    try:
+        started = progress.follow(install.start(name, demo, progress.hear, kind=cluster, context=context, image=image))
+    except (KeyboardInterrupt, MeshlabError) as error:
+        error.add_note(lab_loop().run(install.left(name)))
+        raise
     known = _labs.get(name)
     if known is None or not known.serves(started):
         if known:

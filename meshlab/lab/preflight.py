@@ -65,11 +65,12 @@ def checks(lab: str = "default") -> Iterator[Check]:
 
 
 def require(found: Sequence[Check]) -> str:
-    """Raise the error of the first needed check that fails; else say how many passed."""
+    """Raise the error of the first needed check that fails; else say how many passed, and what may become scarce."""
     for check in found:
         if check.needed and check.error:
             raise check.error
-    return f"{sum(check.passed for check in found)} of {len(found)} checks passed"
+    scarce = "".join(f"; {check.error.what}" for check in found if check.error)
+    return f"{sum(check.passed for check in found)} of {len(found)} checks passed{scarce}"
 
 
 def attempt(name: str, look: Callable[[], str], *, needed: bool = True) -> Check:

@@ -66,7 +66,7 @@ def test_the_shell_commands_of_the_tour_run_as_they_stand(demo, tmp_path):
 def test_the_cells_of_the_tour_run_as_they_stand(demo, tmp_path):
     (python,) = blocks("python")
     (smi,) = blocks("text")
-    cells = [python.replace("meshlab.up()", f"meshlab.up({demo.name!r})"), smi]
+    cells = [python.replace("meshlab.up()", f"meshlab.up(name={demo.name!r})"), smi]
     program = "\n".join(
         [
             "from IPython.core.interactiveshell import InteractiveShell",

@@ -43,7 +43,7 @@ def until(condition: Callable[[], Any]) -> None:
 
 @pytest.fixture(scope="module")
 def lab(demo) -> meshlab.Lab:
-    return meshlab.up(demo.name)
+    return meshlab.up(name=demo.name)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def weights(demo) -> dict[str, int]:
 
 
 def test_up_can_be_repeated_and_gives_the_same_lab(lab, demo) -> None:
-    assert meshlab.up(demo.name) is lab
+    assert meshlab.up(name=demo.name) is lab
 
 
 def test_a_lab_says_where_it_runs_in_which_mode_and_how_it_is(lab) -> None:
@@ -238,7 +238,7 @@ def test_work_of_many_threads_is_done_on_one(lab) -> None:
 def test_a_lab_that_was_let_go_comes_back_as_a_new_one(lab, demo) -> None:
     dashboard = lab.watch()
     lab.close()
-    again = meshlab.up(demo.name)
+    again = meshlab.up(name=demo.name)
     assert again is not lab
     assert again.watch() is not dashboard
     until(lambda: again.watch().history)

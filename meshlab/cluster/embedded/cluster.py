@@ -96,6 +96,11 @@ class EmbeddedCluster:
         await self.down()
         self.state.remove()
 
+    async def left(self) -> str:
+        """The daemon, if it runs."""
+        running = self.state.daemon()
+        return f"the lab's daemon, pid {running[1].pid}" if running else ""
+
     async def _running(self) -> tuple[Record, psutil.Process] | None:
         """The daemon, when need be after waiting for one whose starter was killed before it was ready."""
         try:
