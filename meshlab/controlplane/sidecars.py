@@ -15,8 +15,8 @@ from meshlab.mesh.settings import Settings
 from meshlab.version import __version__
 
 POD_NETWORK = "meshlab.dev/pod-network"
-"""A Node's label; `loopback`: its pods share the machine's network, and nothing can be redirected."""
-
+"""A Node's label; `loopback`: its pods share the machine's network, and nothing can be redirected; `namespaces`: each
+has a network of its own, and all of it runs as one user."""
 
 _SIDECARS_SINCE = (1, 29)
 
@@ -38,12 +38,13 @@ def sidecar_settings(
         raise DataPlaneError(
             "ML352", "the control plane has no ClusterIP", about=f"Service {NAMESPACE}/{SERVICE}", hint="meshlab up"
         )
-    nodes = store(kinds.NODE).values()
+    networks = {labels_of(node).get(POD_NETWORK) for node in store(kinds.NODE).values()}
     return SidecarSettings(
         image=_own_image(store),
         controller=address,
         ca_bundle=bundle.decode(),
-        explicit=any(labels_of(node).get(POD_NETWORK) == "loopback" for node in nodes),
+        explicit="loopback" in networks,
+        one_user="namespaces" in networks,
         outlives_apps=outlives_apps,
         trust_domain=trust_domain,
         exclusions=mesh.exclusions,

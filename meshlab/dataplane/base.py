@@ -56,6 +56,8 @@ class SidecarSettings:
     """PEM roots by which a sidecar knows the control plane."""
     explicit: bool
     """The pod network can't redirect: apps are told of their proxy by ``http_proxy``."""
+    one_user: bool = False
+    """All of a pod runs as one user: the kernel can't tell the proxy by whom it runs as."""
     outlives_apps: bool = True
     """The cluster knows sidecars (Kubernetes 1.29): containers that are ready before a pod's apps, and end after."""
     mesh: str = "meshlab"

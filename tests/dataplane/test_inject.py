@@ -156,3 +156,15 @@ def test_an_https_probe_keeps_its_path_for_only_its_bytes_are_forwarded(pod):
 def test_a_pod_without_an_account_is_the_default_account(pod):
     del pod["spec"]["serviceAccountName"]
     assert env(container(inject(pod, SETTINGS), "envoy"))["SERVICE_ACCOUNT"] == "default"
+
+
+def test_where_a_pod_runs_as_one_user_the_proxy_marks_its_connections_and_may_do_that_alone(pod):
+    pod["spec"]["securityContext"] = {"runAsUser": 1500}
+    result = inject(pod, replace(SETTINGS, one_user=True))
+    rules, envoy = container(result, "osm-init"), container(result, "envoy")
+    assert rules["args"] == ["--proxy-mark", "1337"]
+    assert env(envoy)["MESHLAB_PROXY_MARK"] == "1337"
+    for ours in (rules, envoy):
+        assert ours["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+        assert "runAsUser" not in ours["securityContext"]
+    assert env(container(inject(pod, replace(EXPLICIT, one_user=True)), "envoy"))["MESHLAB_PROXY_MARK"] == "0"

@@ -5,6 +5,7 @@ Pure, and plain dictionaries: the agent that writes it loads no protobuf.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ class Node:
     """The pod's own."""
     explicit: bool
     """The pod shares its network with others: bind to its own address only, and connect from it."""
+    mark: int = 0
+    """What the kernel knows the proxy's own connections by, if it has to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ def bootstrap(node: Node, controller: Controller, folder: str, probes: Sequence[
     if node.explicit:
         source = {"source_address": {"address": node.address, "port_value": 0}}
         config["cluster_manager"] = {"upstream_bind_config": source}
+    elif node.mark:
+        mark = {"level": socket.SOL_SOCKET, "name": socket.SO_MARK, "int_value": node.mark, "state": "STATE_PREBIND"}
+        config["cluster_manager"] = {"upstream_bind_config": {"socket_options": [mark]}}
     return config
 
 

@@ -25,6 +25,7 @@ TOKEN_FOLDER = "/var/run/secrets/meshlab"  # noqa: S105
 
 _WORK_VOLUME, _TOKEN_VOLUME = "meshlab-proxy", "meshlab-token"
 _TOKEN_SECONDS = 3600
+_MAY_ADMINISTER = {"drop": ["ALL"], "add": ["NET_ADMIN"]}
 
 _READY = {"httpGet": {"path": "/ready", "port": names.STATS_PORT}, "periodSeconds": 1}
 _FROM_START_TO_END = {"restartPolicy": "Always", "startupProbe": {**_READY, "failureThreshold": 600}}
@@ -40,7 +41,7 @@ def inject(pod: Object, settings: SidecarSettings) -> Object:
     init = spec.get("initContainers") or []
     if any(container["name"] == CONTAINER for container in (*init, *spec["containers"])):
         return pod
-    if not settings.explicit:
+    if not settings.explicit and not settings.one_user:
         _require_other_users(spec)
     result: Object = deepcopy(dict(pod))
     apps, probes = _proxied(result["spec"]["containers"], settings)
@@ -82,19 +83,19 @@ def _require_other_users(spec: Object) -> None:
 
 
 def _interception(pod: Object, settings: SidecarSettings) -> dict[str, Any]:
+    excluded, mark = exclusions.of_pod(pod, settings.exclusions), _mark(settings)
+    as_root = {} if settings.one_user else {"runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": False}
     return {
         "name": INIT_CONTAINER,
         "image": settings.image,
         "command": ["python", "-m", "meshlab.dataplane.envoy.intercept"],
-        "args": arguments(exclusions.of_pod(pod, settings.exclusions)),
+        "args": arguments(excluded, mark),
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
         "securityContext": {
-            "runAsUser": 0,
-            "runAsGroup": 0,
-            "runAsNonRoot": False,
+            **as_root,
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
+            "capabilities": _MAY_ADMINISTER,
         },
     }
 
@@ -102,6 +103,8 @@ def _interception(pod: Object, settings: SidecarSettings) -> dict[str, Any]:
 def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe]) -> dict[str, Any]:
     account = pod["spec"].get("serviceAccountName") or "default"
     controller = f"spiffe://{settings.trust_domain}/ns/{settings.controller_namespace}/sa/{settings.controller_account}"
+    mark = _mark(settings)
+    as_proxy = {} if settings.one_user else {"runAsUser": names.PROXY_UID, "runAsNonRoot": True}
     return {
         "name": CONTAINER,
         "image": settings.image,
@@ -119,6 +122,7 @@ def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe]) -> dic
             },
             {"name": "MESHLAB_CA_BUNDLE", "value": settings.ca_bundle},
             {"name": "MESHLAB_INTERCEPTION", "value": "explicit" if settings.explicit else "redirect"},
+            {"name": "MESHLAB_PROXY_MARK", "value": str(mark)},
             {"name": "MESHLAB_PROBES", "value": to_json(probes)},
             {"name": "MESHLAB_LOG_LEVEL", "value": settings.log_level},
             {"name": "MESHLAB_QUIET_SECONDS", "value": "0" if settings.outlives_apps else "1"},
@@ -127,17 +131,21 @@ def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe]) -> dic
         "readinessProbe": {**_READY, "failureThreshold": 30},
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
         "securityContext": {
-            "runAsUser": names.PROXY_UID,
-            "runAsNonRoot": True,
+            **as_proxy,
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
+            "capabilities": _MAY_ADMINISTER if mark else {"drop": ["ALL"]},
         },
         "volumeMounts": [
             {"name": _WORK_VOLUME, "mountPath": FOLDER},
             {"name": _TOKEN_VOLUME, "mountPath": TOKEN_FOLDER, "readOnly": True},
         ],
     }
+
+
+def _mark(settings: SidecarSettings) -> int:
+    """How the proxy marks its connections, which takes NET_ADMIN; 0 where it is known otherwise."""
+    return names.PROXY_MARK if settings.one_user and not settings.explicit else 0
 
 
 def _volumes() -> list[dict[str, Any]]:

@@ -62,15 +62,17 @@ class Settings:
         """Read the environment; a missing variable is a KeyError that names it."""
         pod, namespace, address = variables["POD_NAME"], variables["POD_NAMESPACE"], variables["MESHLAB_CONTROLLER"]
         root = Path(variables.get("MESHLAB_CONTAINER_ROOT", "/"))
+        mark = int(variables["MESHLAB_PROXY_MARK"])
         return cls(
             node=Node(
                 id=f"{pod}.{namespace}",
                 identity=f"{namespace}/{variables['SERVICE_ACCOUNT']}",
                 address=variables["POD_IP"],
                 explicit=variables["MESHLAB_INTERCEPTION"] == "explicit",
+                mark=mark,
             ),
             controller=Controller(address, names.XDS_PORT, variables["MESHLAB_CONTROLLER_ID"]),
-            signing=SigningService(address, variables["MESHLAB_CONTROLLER_NAME"]),
+            signing=SigningService(address, variables["MESHLAB_CONTROLLER_NAME"], mark=mark),
             roots=variables["MESHLAB_CA_BUNDLE"],
             probes=tuple(from_json(variables["MESHLAB_PROBES"])),
             log_level=variables["MESHLAB_LOG_LEVEL"],

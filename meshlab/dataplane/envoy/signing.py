@@ -23,6 +23,8 @@ class SigningService:
     address: str
     name: str
     port: int = names.SIGNING_PORT
+    mark: int = 0
+    """What the kernel knows the proxy's own connections by, if it has to."""
 
     def sign(self, request: bytes, token: str, roots: str) -> Grant:
         """Have a request signed; blocks. Raises DataPlaneError ML301 when it isn't, and says why."""
@@ -40,10 +42,22 @@ class SigningService:
     def _post(self, request: bytes, token: str, roots: str) -> tuple[int, bytes]:
         context = ssl.create_default_context(cadata=roots)
         connection = http.client.HTTPConnection(self.name, self.port)
-        plain = socket.create_connection((self.address, self.port), timeout=_TIMEOUT)
-        with plain, context.wrap_socket(plain, server_hostname=self.name) as encrypted:
+        with self._connect() as plain, context.wrap_socket(plain, server_hostname=self.name) as encrypted:
             connection.sock = encrypted
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-pem-file"}
             connection.request("POST", PATH, body=request, headers=headers)
             response = connection.getresponse()
             return response.status, response.read()
+
+    def _connect(self) -> socket.socket:
+        family, kind, protocol, _, where = socket.getaddrinfo(self.address, self.port, type=socket.SOCK_STREAM)[0]
+        plain = socket.socket(family, kind, protocol)
+        try:
+            plain.settimeout(_TIMEOUT)
+            if self.mark:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self.mark)
+            plain.connect(where)
+        except OSError:
+            plain.close()
+            raise
+        return plain
