@@ -53,6 +53,7 @@ async def serve(state: State, image: str, ready: Callable[[], None]) -> None:
         node = Node(kube, state.folder, image=image, network=EmbeddedCluster.network, octet=block.octet)
         server.read_log = node.logs
         server.pods = node.streams
+        server.offer_metrics(node.meter)
         controllers = asyncio.create_task(_keep_running("controllers", lambda: run_controllers(kube)))
         stack.push_async_callback(_cancel, controllers)
         stack.push_async_callback(_cancel, asyncio.create_task(_keep_running("node", node.run)))

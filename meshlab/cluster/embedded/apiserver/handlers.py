@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import body, encode, metadata, pod_logs, status, streams
+from meshlab.cluster.embedded.apiserver import body, encode, metadata, metrics, pod_logs, status, streams
 from meshlab.cluster.embedded.apiserver.lifecycle import Remover
 from meshlab.cluster.embedded.apiserver.proxy import split_name
 from meshlab.cluster.embedded.apiserver.reading import Reader
@@ -55,6 +55,8 @@ class Handlers:
         resource = self._server.registry.find(info.group, info.version, info.resource)
         if resource is None or (info.namespace and not resource.namespaced and info.resource != "namespaces"):
             raise status.no_such_path()
+        if resource.group == metrics.GROUP and info.verb in resource.verbs:
+            return await metrics.serve(call, resource, self._server, self._server.measure)
         if not resource.namespaced:
             call.info = dataclasses.replace(info, namespace="")
         if resource.warning:

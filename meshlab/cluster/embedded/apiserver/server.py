@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver import metrics, status
 from meshlab.cluster.embedded.apiserver.builtin import builtin_resources
 from meshlab.cluster.embedded.apiserver.handlers import Handlers
 from meshlab.cluster.embedded.apiserver.initial import create_namespaces, publish
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.pki import Pki
     from meshlab.cluster.embedded.apiserver.pod_logs import LogReader
     from meshlab.cluster.embedded.pod_streams import PodStreams
+    from meshlab.cluster.embedded.usage import Measure
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class ApiServer:
         self.url = ""
         self.read_log: LogReader | None = None
         self.pods: PodStreams | None = None
+        self.measure: Measure | None = None
         self._runner: web.ServerRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -92,6 +94,12 @@ class ApiServer:
         await web.SockSite(self._runner, listener, ssl_context=self.pki.server_context()).start()
         self.url = f"https://{host}:{bound}"
         return bound
+
+    def offer_metrics(self, measure: Measure) -> None:
+        """Serve metrics.k8s.io from now on."""
+        self.measure = measure
+        for row in metrics.RESOURCES:
+            self.registry.add_custom(row)
 
     async def stop(self) -> None:
         """End open watches, finish what was begun, close the store."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
@@ -71,7 +72,7 @@ class WebSocket:
 
     async def serve(self, work: Coroutine[Any, Any, None]) -> web.StreamResponse:
         """Do work until it is done or the client has gone, whichever comes first; then close."""
-        doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(self._http))
+        doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._gone())
         try:
             await asyncio.wait((doing, gone), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -83,15 +84,18 @@ class WebSocket:
         await self.response.close()
         return self.response
 
+    async def _gone(self) -> None:
+        """Return when the client is gone.
 
-async def _gone(http: web.BaseRequest) -> None:
-    """Return when the client is gone. Looked for, as the end of what we don't read at the moment isn't told."""
-    while http.transport is not None and not http.transport.is_closing():
-        connection = http.transport.get_extra_info("socket")
-        try:
-            state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-        except OSError:
-            return
-        if state in (_TCP_CLOSE, _TCP_CLOSE_WAIT):
-            return
-        await asyncio.sleep(_LOOK_SECONDS)
+        While a command doesn't read its input we don't read the client's, and aren't told of its end, which lies
+        behind what we haven't read. So it is looked for: whoever is gone refuses a pong, who is there ignores it.
+        """
+        while (transport := self._http.transport) is not None and not transport.is_closing():
+            if isinstance(transport, asyncio.Transport) and not transport.is_reading():
+                state = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+                if state in (_TCP_CLOSE, _TCP_CLOSE_WAIT):
+                    return
+                if not transport.get_write_buffer_size():
+                    with suppress(OSError):
+                        await self.response.pong()
+            await asyncio.sleep(_LOOK_SECONDS)

@@ -40,6 +40,11 @@ class Execution:
         return cls(command, await Process.start(command, ends, ends_group=False), ends)
 
     @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return self._process.pid
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names of what can be read."""
         return tuple(self._ends.outputs)

@@ -55,6 +55,11 @@ class Instance:
         console.begin()
         return cls(place, spec, command, process, console, changed)
 
+    @property
+    def pids(self) -> list[int]:
+        """The first process of the container, and of each command that somebody runs in it."""
+        return [self._process.pid, *(companion.pid for companion in self.companions)]
+
     async def run(self) -> int:
         """Watch over the process until it ends; its exit code."""
         self._record.parent.mkdir(parents=True, exist_ok=True)

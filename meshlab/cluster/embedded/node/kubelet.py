@@ -16,6 +16,7 @@ from meshlab.cluster.embedded.node import cleanup
 from meshlab.cluster.embedded.node.images import Images
 from meshlab.cluster.embedded.node.logs import LogOptions
 from meshlab.cluster.embedded.node.loopback import LoopbackNetwork
+from meshlab.cluster.embedded.node.meter import Meter
 from meshlab.cluster.embedded.node.network import Network
 from meshlab.cluster.embedded.node.place import Host
 from meshlab.cluster.embedded.node.pod import PodWorker
@@ -46,6 +47,7 @@ class Node:
         self._workers: dict[str, PodWorker] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self.streams = Streams(self._workers)
+        self.meter = Meter(name, self._workers)
         self._ready = asyncio.Event()
         self._stopping = False
 
