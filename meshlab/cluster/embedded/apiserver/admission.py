@@ -96,7 +96,7 @@ class Admission:
         if resource.custom:
             causes += surface.check(resource, obj).causes
         if managers:
-            causes += broken_rules(resource, obj, old)
+            causes += broken_rules(resource, obj, old, attributes.subresource)
         if causes:
             raise status.invalid(resource, obj["metadata"].get("name", ""), causes)
         await surface.validate(dataclasses.replace(attributes, obj=obj))

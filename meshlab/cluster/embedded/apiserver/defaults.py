@@ -139,6 +139,7 @@ def _job(obj: Object) -> None:
     fill(spec, "completionMode", "NonIndexed")
     fill(spec, "suspend", False)  # noqa: FBT003
     fill(spec, "podReplacementPolicy", "TerminatingOrFailed")
+    fill(spec, "manualSelector", False)  # noqa: FBT003
     _template(spec)
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
     if labels and not obj["metadata"].get("labels"):

@@ -85,7 +85,7 @@ class Handlers:
             raise status.no_such_path()
         if call.info.verb not in sub.verbs:
             raise status.method_not_allowed()
-        if sub.name == "status":
+        if sub.name in ("status", "ephemeralcontainers"):
             return await self._verbs[call.info.verb](call, resource)
         if sub.name in self._parts:
             return await self._parts[sub.name](call, resource)

@@ -110,8 +110,8 @@ def tidy(obj: dict[str, Any]) -> None:
 def carry_over(resource: Resource, obj: dict[str, Any], old: dict[str, Any], subresource: str = "") -> None:
     """Take from the old object what an update can't change: identity, and the half that was not addressed.
 
-    A status update changes the status (for a built-in kind also labels and annotations), any other update
-    everything else.
+    A status update changes the status (for a built-in kind also labels and annotations), one of a pod's ephemeral
+    containers changes just these, any other update everything else.
     """
     metadata, before = obj["metadata"], old["metadata"]
     for key in _SERVER_OWNED:
@@ -128,6 +128,12 @@ def carry_over(resource: Resource, obj: dict[str, Any], old: dict[str, Any], sub
         else:
             metadata.pop("ownerReferences", None)
             metadata |= {key: before[key] for key in ("ownerReferences",) if key in before}
+    elif subresource == "ephemeralcontainers":
+        added = (obj.get("spec") or {}).get("ephemeralContainers") or []
+        managed = metadata.get("managedFields")
+        obj.clear()
+        obj |= {**old, "metadata": {**before, "managedFields": managed}}
+        obj["spec"] = {**old["spec"], "ephemeralContainers": added}
     elif resource.status_subresource:
         obj.pop("status", None)
         if "status" in old:

@@ -48,7 +48,8 @@ def choose_container(pod: Object, asked: str) -> str:
     containers: list[str] = [row["name"] for row in spec.get("containers") or ()]
     first = [row["name"] for row in spec.get("initContainers") or ()]
     if asked:
-        if asked in (*containers, *first):
+        added = [row["name"] for row in spec.get("ephemeralContainers") or ()]
+        if asked in (*containers, *first, *added):
             return asked
         raise status.bad_request(f"container {asked} is not valid for pod {name}")
     if len(containers) == 1:

@@ -11,7 +11,9 @@ from typing import Any
 
 from meshlab.cluster.embedded.apiserver import status
 from meshlab.cluster.embedded.apiserver.registry import Resource
+from meshlab.cluster.embedded.apiserver.rules_batch import batch_rules
 from meshlab.cluster.embedded.apiserver.rules_config import config_rules
+from meshlab.cluster.embedded.apiserver.rules_ephemeral import SUBRESOURCE, ephemeral_rules
 from meshlab.cluster.embedded.apiserver.rules_pods import pod_rules
 from meshlab.cluster.embedded.apiserver.rules_services import service_rules
 from meshlab.cluster.embedded.apiserver.rules_workloads import workload_rules
@@ -43,13 +45,15 @@ _NAME_RULES: dict[str, Callable[[str], str]] = {
 }
 
 
-def broken_rules(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:
+def broken_rules(resource: Resource, obj: Object, old: Object | None, subresource: str = "") -> list[Cause]:
     """What is wrong with a new object, or with the change from `old`."""
+    if old is not None and subresource == SUBRESOURCE:
+        return list(ephemeral_rules(obj, old))
     causes = list(_metadata(resource, obj["metadata"]))
     if old is not None:
         causes += _unchanging(obj["metadata"], old["metadata"])
-    if not resource.custom:
-        for rules in (pod_rules, service_rules, workload_rules, config_rules):
+    if not resource.custom and subresource != "status":  # rules may have grown stricter than what was stored
+        for rules in (pod_rules, service_rules, workload_rules, batch_rules, config_rules):
             causes += rules(resource.storage, obj, old)
     return causes
 

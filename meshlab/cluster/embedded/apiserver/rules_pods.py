@@ -29,6 +29,8 @@ def pod_rules(storage: str, obj: Object, old: Object | None) -> Iterator[Cause]:
         return
     if old is None:
         yield from pod_spec_rules(obj.get("spec") or {}, "spec")
+        if (obj.get("spec") or {}).get("ephemeralContainers"):
+            yield status.forbidden_field("spec.ephemeralContainers", "cannot be set on create")
     elif _fixed(obj) != _fixed(old):
         yield status.forbidden_field("spec", _FIXED)
 
@@ -36,7 +38,6 @@ def pod_rules(storage: str, obj: Object, old: Object | None) -> Iterator[Cause]:
 def _fixed(pod: Object) -> Object:
     """What of a pod's spec can't change: all but images and a few numbers."""
     spec = {key: value for key, value in (pod.get("spec") or {}).items() if key not in _MAY_CHANGE}
-    spec.pop("ephemeralContainers", None)
     for field in ("containers", "initContainers"):
         spec[field] = [{**container, "image": ""} for container in spec.get(field) or ()]
     return spec

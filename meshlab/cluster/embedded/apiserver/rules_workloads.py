@@ -1,4 +1,4 @@
-"""Which rules do Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs break?"""
+"""Which rules do Deployments, ReplicaSets, StatefulSets and DaemonSets break?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ Object = dict[str, Any]
 
 _SELECTING = ("deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps")
 _NUMBERS = ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
-_JOB_NUMBERS = ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds")
+_MAY_CHANGE = (
+    *("replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit"),
+    *("persistentVolumeClaimRetentionPolicy", "minReadySeconds"),
+)
 
 
 def workload_rules(storage: str, obj: Object, old: Object | None) -> Iterator[Cause]:
@@ -26,11 +29,8 @@ def workload_rules(storage: str, obj: Object, old: Object | None) -> Iterator[Ca
         yield from _template(spec, ("Always",))
         if storage == "deployments.apps":
             yield from _strategy(spec.get("strategy") or {})
-    elif storage == "jobs.batch":
-        yield from _numbers(spec, _JOB_NUMBERS)
-        yield from _template(spec, ("OnFailure", "Never"))
-    elif storage == "cronjobs.batch" and not spec.get("schedule"):
-        yield status.required("spec.schedule")
+        elif storage == "statefulsets.apps":
+            yield from _stateful_set(spec, old)
 
 
 def _numbers(spec: Object, fields: tuple[str, ...]) -> Iterator[Cause]:
@@ -58,6 +58,27 @@ def _template(spec: Object, restarts: tuple[str, ...]) -> Iterator[Cause]:
     yield from pod_spec_rules(pod, "spec.template.spec")
     if pod.get("restartPolicy") not in restarts:
         yield status.unsupported_value("spec.template.spec.restartPolicy", pod.get("restartPolicy"), restarts)
+
+
+def _stateful_set(spec: Object, old: Object | None) -> Iterator[Cause]:
+    if spec.get("podManagementPolicy") not in ("OrderedReady", "Parallel"):
+        detail = "must be 'OrderedReady' or 'Parallel'"
+        yield status.invalid_value("spec.podManagementPolicy", spec.get("podManagementPolicy"), detail)
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") not in ("RollingUpdate", "OnDelete"):
+        yield status.invalid_value("spec.updateStrategy", strategy, "must be 'RollingUpdate' or 'OnDelete'")
+    if spec.get("volumeClaimTemplates"):
+        detail = "the embedded cluster has no volumes that outlive a pod; kind has"
+        yield status.forbidden_field("spec.volumeClaimTemplates", detail)
+    if old is not None and _rest(spec) != _rest(old.get("spec") or {}):
+        *most, last = (f"'{field}'" for field in _MAY_CHANGE)
+        fields = f"{', '.join(most)} and {last}"
+        detail = f"updates to statefulset spec for fields other than {fields} are forbidden"
+        yield status.forbidden_field("spec", detail)
+
+
+def _rest(spec: Object) -> Object:
+    return {field: value for field, value in spec.items() if field not in _MAY_CHANGE}
 
 
 def _strategy(strategy: Object) -> Iterator[Cause]:

@@ -21,6 +21,9 @@ from meshlab.cluster.embedded.apiserver.printing import (
     status_of,
 )
 
+_JOB_STATES = ("Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet")
+"""What a Job is called by the first of its conditions that holds."""
+
 
 def _template(obj: Obj) -> list[str]:
     return [
@@ -83,16 +86,19 @@ def daemon_set(obj: Obj) -> list[Any]:
 def job(obj: Obj) -> list[Any]:
     """The row of a Job."""
     spec, status = spec_of(obj), status_of(obj)
-    ended = next((kind for kind in ("Complete", "Failed") if (condition(obj, kind) or {}).get("status") == "True"), "")
+    state = next((kind for kind in _JOB_STATES if (condition(obj, kind) or {}).get("status") == "True"), "Running")
+    if obj["metadata"].get("deletionTimestamp") and state not in ("Complete", "Failed"):
+        state = "Terminating"
     done = status.get("succeeded") or 0
     wanted = spec.get("completions")
-    completions = f"{done}/{wanted}" if wanted else f"{done}/1 of {spec.get('parallelism', 1)}"
+    workers = spec.get("parallelism", 1)
+    completions = f"{done}/{wanted}" if wanted is not None else f"{done}/1 of {workers}" if workers > 1 else f"{done}/1"
     taken = ""
     if status.get("startTime"):
         begun = parse_time(status["startTime"])
         until = status.get("completionTime")
         taken = duration(parse_time(until) - begun) if until else age(status["startTime"])
-    return [name_of(obj), ended or "Running", completions, taken, created(obj), *_template(obj)]
+    return [name_of(obj), state, completions, taken, created(obj), *_template(obj)]
 
 
 def cron_job(obj: Obj) -> list[Any]:

@@ -126,7 +126,7 @@ def seconds_to_retry(pods: list[Object]) -> float:
     failures = sorted(end for end in ends if end > success)
     if not failures:
         return 0.0
-    delay = min(_FIRST_DELAY * 2 ** min(len(failures) - 1, 10), _LONGEST_DELAY)
+    delay: float = min(_FIRST_DELAY * 2 ** min(len(failures) - 1, 10), _LONGEST_DELAY)
     return max(0.0, delay - seconds_since(failures[-1]))
 
 
@@ -134,7 +134,9 @@ def seconds_to_expiry(job: Object) -> float | None:
     """How long until a Job that has ended is deleted; None for never."""
     limit = job["spec"].get("ttlSecondsAfterFinished")
     ended = condition(job, "Complete") or condition(job, "Failed")
-    return None if limit is None else float(limit - seconds_since(ended["lastTransitionTime"]))
+    if limit is None:
+        return None
+    return int(limit) - seconds_since(ended["lastTransitionTime"])
 
 
 def with_condition(status: Status, type_: str, value: str, reason: str, message: str) -> Status:

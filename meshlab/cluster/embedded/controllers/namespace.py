@@ -35,6 +35,7 @@ class NamespaceController:
             self._queue.add(("", change.object["metadata"]["namespace"]))
 
     async def _sync(self, key: Key) -> None:
+        await self._served.known.wait()
         namespace = self._namespaces.get(*key)
         if namespace is None or not namespace["metadata"].get("deletionTimestamp"):
             return

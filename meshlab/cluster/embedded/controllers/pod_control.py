@@ -80,8 +80,13 @@ class PodControl:
         return await claim(self._kube, POD, owner, await self._kube.list(POD, owner["metadata"]["namespace"]))
 
     async def create(self, owner: Object, pods: Iterable[Object]) -> list[Object]:
-        """Make pods. The first failure is raised."""
-        return await _in_batches([partial(self._create, owner, pod) for pod in pods])
+        """Make pods; none in a namespace that is on its way out. The first failure is raised."""
+        try:
+            return await _in_batches([partial(self._create, owner, pod) for pod in pods])
+        except ApiError as error:
+            if _namespace_is_leaving(error):
+                return []
+            raise
 
     async def delete(self, owner: Object, pods: Iterable[Object]) -> None:
         """End pods: these very ones, not others that have their names by now."""
@@ -92,7 +97,7 @@ class PodControl:
         try:
             created = await self._kube.create(pod)
         except ApiError as error:
-            if error.reason != "AlreadyExists":
+            if error.reason != "AlreadyExists" and not _namespace_is_leaving(error):
                 self._say(owner, "FailedCreate", self._words.failed, pod=name, error=error.message)
             raise
         self._say(owner, "SuccessfulCreate", self._words.created, pod=created["metadata"]["name"])
@@ -111,6 +116,10 @@ class PodControl:
     def _say(self, owner: Object, reason: str, words: str, **values: str) -> None:
         text = words.format(owner=owner["metadata"]["name"], **values)
         self._events.record(owner, reason, text, warning=reason.startswith("Failed"))
+
+
+def _namespace_is_leaving(error: ApiError) -> bool:
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or [])
 
 
 async def _in_batches(calls: list[Callable[[], Awaitable[T]]]) -> list[T]:

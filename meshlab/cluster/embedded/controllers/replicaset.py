@@ -51,7 +51,7 @@ class ReplicaSetController:
             except ApiError as error:
                 failure = error
         await self._report(replica_set, pods, failure)
-        if failure and not _namespace_is_leaving(failure):
+        if failure:
             raise failure
 
     async def _scale(self, replica_set: Object, pods: list[Object], missing: int) -> list[Object]:
@@ -95,7 +95,3 @@ def _conditions(replica_set: Object, failure: ApiError | None) -> list[dict[str,
 
 def _has_labels_of(pod: Object, template: Object) -> bool:
     return labels_of(template).items() <= labels_of(pod).items()
-
-
-def _namespace_is_leaving(error: ApiError) -> bool:
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or [])

@@ -30,6 +30,8 @@ class ServedKinds:
         self._listeners: list[Listener] = []
         self._look_again = asyncio.Event()
         self.kinds: set[Kind] = set()
+        self.known = asyncio.Event()
+        """Set once the kinds have been found and are listened to."""
         informers.of(CRD).listen(lambda _: self._look_again.set())
 
     def listen(self, listener: Listener) -> None:
@@ -70,6 +72,7 @@ class ServedKinds:
         new, self.kinds = served - self.kinds, served
         for kind in new - {EVENT}:
             self._informers.of(kind).listen(partial(self._changed, kind))
+        self.known.set()
 
     def _changed(self, kind: Kind, change: Change) -> None:
         for listener in self._listeners:

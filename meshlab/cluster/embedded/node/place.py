@@ -64,6 +64,10 @@ class Place:
 
     def say(self, reason: str, message: str, *, container: str, warning: bool = False) -> None:
         """Record an Event about one container of the pod."""
-        init = any(spec["name"] == container for spec in self.pod["spec"].get("initContainers") or [])
-        field = f"spec.{'initContainers' if init else 'containers'}{{{container}}}"
-        self.host.events.record(self.pod, reason, message, warning=warning, field=field)
+        lists = ("initContainers", "ephemeralContainers", "containers")
+        where = next(name for name in lists if _has(self.pod["spec"].get(name) or [], container))
+        self.host.events.record(self.pod, reason, message, warning=warning, field=f"spec.{where}{{{container}}}")
+
+
+def _has(containers: list[Object], name: str) -> bool:
+    return any(container["name"] == name for container in containers)

@@ -45,6 +45,8 @@ class PodWorker:
         self._containers = [
             self._container(container, self._restart, "containerStatuses") for container in spec["containers"]
         ]
+        self._ephemeral: dict[str, Container] = {}
+        self._is_set_up = False
         self._grace: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._for_good = False
         self._work: set[asyncio.Task[None]] = set()
@@ -58,7 +60,7 @@ class PodWorker:
     @property
     def containers(self) -> dict[str, Container]:
         """All its containers, by name."""
-        return {container.name: container for container in [*self._init, *self._containers]}
+        return {container.name: container for container in [*self._init, *self._containers]} | self._ephemeral
 
     @property
     def volumes(self) -> Volumes:
@@ -84,6 +86,7 @@ class PodWorker:
                 self._do(container.replace(images[container.name]))
         if _labels_and_annotations(before) != _labels_and_annotations(pod):
             self.refresh_volumes()
+        self._start_ephemeral()
         self._place.changed()
 
     def refresh_volumes(self) -> None:
@@ -121,6 +124,8 @@ class PodWorker:
         try:
             await self._set_up()
             tokens = asyncio.create_task(self.volumes.keep_tokens_fresh())
+            self._is_set_up = True
+            self._start_ephemeral()
             if not await self._initialize():
                 return
             await asyncio.gather(*(container.start() for container in self._containers))
@@ -174,6 +179,13 @@ class PodWorker:
                 return False
         return True
 
+    def _start_ephemeral(self) -> None:
+        """Start the containers that somebody has added to look around. They are never started again."""
+        for spec in self.pod["spec"].get("ephemeralContainers") or []:
+            if self._is_set_up and spec["name"] not in self._ephemeral and not self._grace.done():
+                added = self._ephemeral[spec["name"]] = self._container(spec, "Never", "ephemeralContainerStatuses")
+                added.start()
+
     @property
     def _sidecars(self) -> list[Container]:
         return status.sidecars(self._init)
@@ -183,7 +195,7 @@ class PodWorker:
         return float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
 
     async def _end(self, grace: float) -> None:
-        others = [container for container in self._init if container not in self._sidecars]
+        others = [*self._ephemeral.values(), *(init for init in self._init if init not in self._sidecars)]
         await asyncio.gather(*(container.stop(grace) for container in [*others, *self._containers]))
         await asyncio.gather(*(sidecar.stop(grace) for sidecar in self._sidecars))
         if self._for_good:
@@ -232,6 +244,9 @@ class PodWorker:
         result["containerStatuses"] = [container.status() for container in self._containers]
         if self._init:
             result["initContainerStatuses"] = [container.status() for container in self._init]
+        if self._ephemeral:
+            rows = [{**container.status(), "ready": False} for container in self._ephemeral.values()]
+            result["ephemeralContainerStatuses"] = rows
         return result
 
 
