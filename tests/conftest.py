@@ -39,6 +39,7 @@ from meshlab.kube import Kind, Kube, Object, load
 from meshlab.kube.objects import EVENT, NAMESPACE, SERVICE_ACCOUNT
 from meshlab.lab import install
 from meshlab.lab.kubectl import find_kubectl
+from meshlab.lab.steps import Outcome, Report
 
 from .api_servers import ORACLE, embedded, oracle
 
@@ -139,14 +140,25 @@ def lab_name() -> str:
 
 
 @pytest.fixture(scope="session")
-def on_kind(home: Path) -> Iterator[RunningLab]:
-    """A lab on kind, with everything."""
+def kind_cluster(home: Path) -> Iterator[KindCluster]:
+    """The name of the one lab on kind. Whoever started it, at the end nothing of it is left."""
     kind = KindCluster("e2e")
-    try:
-        asyncio.run(install.start(kind.name, kind=kind.kind))
-        yield _lab(kind)
-    finally:
-        asyncio.run(kind.down())
+    yield kind
+    subprocess.run([sys.executable, "-m", "meshlab.cli", "down", "--name", kind.name], check=True, timeout=120)
+    assert f"meshlab-{kind.name}" not in subprocess.check_output(["docker", "ps", "--all"], text=True)
+
+
+@pytest.fixture(scope="session")
+def on_kind(kind_cluster: KindCluster, request: pytest.FixtureRequest) -> RunningLab:
+    """A lab on kind, with everything. The terminal shows how long each step took."""
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+
+    def tell(report: Report) -> None:
+        if terminal and report.outcome is not Outcome.RUNNING:
+            terminal.write_line(str(report))
+
+    asyncio.run(install.start(kind_cluster.name, True, tell, kind=kind_cluster.kind))
+    return _lab(kind_cluster)
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ class ContextCluster:
             hint = f"meshlab down --name {self.name}, or another --name"
             raise ClusterError("ML159", f"it is on the context {known.context!r}", about=about, hint=hint)
         if not self.image:
-            hint = "meshlab up --context NAME --image registry.example/meshlab:0.1.0"
+            hint = "meshlab image registry.example/meshlab:0.1.0 builds it; docker push it, then name it with --image"
             raise ClusterError("ML161", "nobody said where its image is", about=about, hint=hint)
         credentials = await run(
             *("kubectl", "config", "view", "--raw", "--minify", "--flatten", "--context", self.context),

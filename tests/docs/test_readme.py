@@ -18,9 +18,11 @@ README = (ROOT / "README.md").read_text()
 PERMISSIVE = '{"spec":{"traffic":{"enablePermissiveTrafficPolicyMode":true}}}'
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, section: str = "") -> list[str]:
+    """The fenced blocks of a language, of all sections or of one."""
+    _, _, text = README.partition(f"\n## {section}\n") if section else ("", "", README)
+    text, _, _ = text.partition("\n## ") if section else (text, "", "")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_two_commands_are_targets_of_the_makefile():
@@ -46,7 +48,7 @@ def test_every_code_of_the_table_has_a_meaning_and_a_cure():
 @pytest.mark.e2e
 @pytest.mark.kubectl
 def test_the_shell_commands_of_the_tour_run_as_they_stand(demo, tmp_path):
-    tour = [block for block in blocks("sh") if "kubectl" in block and "kind" not in block]
+    tour = [block for block in blocks("sh", "A tour in five minutes") if "kubectl" in block]
     assert tour
     script = "\n".join(["set -eu", *tour]).replace('"$PWD/.venv/bin', f'"{Path(sys.executable).parent}')
     script = script.replace("meshlab kubeconfig", f"meshlab kubeconfig --name {demo.name}")

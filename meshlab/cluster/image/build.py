@@ -38,6 +38,12 @@ async def build(name: str) -> None:
             )
 
 
+async def tag(name: str, reference: str) -> None:
+    """Give a built image another name. Raises ClusterError ML157 for one that can't be an image's."""
+    hint = "a name is like registry.example/meshlab:0.1.0"
+    await run("docker", "tag", name, reference, code="ML157", about=reference, hint=hint)
+
+
 async def _exists(name: str) -> bool:
     found = await run("docker", "image", "ls", "--quiet", name, code="ML151", hint="start your Docker daemon")
     return bool(found.strip())
