@@ -14,14 +14,17 @@ from typing import Protocol
 class Cluster(Protocol):
     """A place with a Kubernetes API.
 
-    `name` is the lab's, `kind` says what it is (``embedded``), `network` how a pod's traffic reaches its
-    sidecar (``loopback``), `image` what a pod spec there writes to get this version of meshlab.
+    `name` is the lab's, `kind` says what it is (``embedded``), `image` what a pod
+    spec there writes to get this version of meshlab.
     """
 
     name: str
     kind: str
-    network: str
     image: str
+
+    @property
+    def network(self) -> str:
+        """How a pod's traffic reaches its sidecar; empty while nobody knows yet."""
 
     async def up(self) -> None:
         """Start it; when it runs already, do nothing. Returns when its API answers."""

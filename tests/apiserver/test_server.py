@@ -30,7 +30,7 @@ async def admin(server: ApiServer, folder: Path) -> AsyncIterator[aiohttp.Client
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
-    found = ApiServer(tmp_path, Pki.open(tmp_path / "pki"), octet=77)
+    found = ApiServer(tmp_path, Pki.open(tmp_path / "pki"), block="127.77")
     await found.start()
     yield found
     await found.stop()

@@ -28,7 +28,11 @@ class Answers:
 
     @property
     def target(self):
-        return Target("127.0.0.1", {"web": 1}, self.execute, None)
+        return Target("127.0.0.1", {"web": 1}, self.execute, None, None)
+
+
+async def refuse(host, port):
+    raise ConnectionRefusedError(111, "Connection refused")
 
 
 async def first(count, probe, answers, *, eager):
@@ -78,14 +82,14 @@ async def test_a_command_that_is_not_there_is_a_failure():
     async def execute(argv, seconds):
         raise StartError('exec: "check": executable file not found in $PATH')
 
-    result = await attempt(COMMAND, Target("127.0.0.1", {}, execute, None))
+    result = await attempt(COMMAND, Target("127.0.0.1", {}, execute, None, None))
     assert not result.ok
     assert "not found" in result.why
 
 
 async def test_a_port_that_nobody_listens_on_is_a_failure(unused_tcp_port):
     probe = {"tcpSocket": {"port": "web"}}
-    result = await probes.attempt(probe, Target("127.0.0.1", {"web": unused_tcp_port}, None, None))
+    result = await probes.attempt(probe, Target("127.0.0.1", {"web": unused_tcp_port}, None, None, refuse))
     assert not result.ok
     assert result.why
 

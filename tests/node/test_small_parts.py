@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -115,7 +116,9 @@ def pod(uid, address=None):
 
 @pytest.fixture
 async def network():
-    made = LoopbackNetwork(125, Services(Informers(None)), [pod("old", "127.125.0.9")])
+    made = LoopbackNetwork(
+        "127.125", Services(Informers(None)), [pod("old", "127.125.0.9")], urlsplit("https://127.0.0.1:1")
+    )
     yield made
     made._forward_proxy.close()
 
@@ -133,10 +136,10 @@ async def test_a_pod_keeps_its_address_and_a_new_one_gets_the_next(network):
 
 
 async def test_addresses_that_look_like_networks_are_left_out_and_the_last_is_followed_by_the_first(network):
-    network._next = network._last - 1
+    network._pool._next = network._pool._last - 1
     given = [(await network.attach(pod(str(number)), Path())).address for number in range(3)]
     assert given == ["127.125.127.253", "127.125.127.254", "127.125.0.2"]
-    network._next = network._first + 252
+    network._pool._next = network._pool._first + 252
     given = [(await network.attach(pod(f"x{number}"), Path())).address for number in range(2)]
     assert given == ["127.125.0.254", "127.125.1.1"]
 

@@ -23,6 +23,8 @@ from meshlab.kube.objects import SERVICE
 from meshlab.version import __version__
 
 HOST = "127.0.0.1"
+NETWORK = "MESHLAB_NETWORK"
+"""The environment variable that names the pod network of new labs."""
 _START_SECONDS = 60
 _STOP_SECONDS = 30
 _POLL_SECONDS = 0.05
@@ -32,12 +34,21 @@ class EmbeddedCluster:
     """A Kubernetes API and a node on this machine alone, in a daemon that outlives whoever started it."""
 
     kind = "embedded"
-    network = "loopback"
     image = f"meshlab:{__version__}"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, network: str = "") -> None:
+        """`network` is the pod network it is to have, ``namespaces`` or ``loopback``; by default the one it has, or
+        for a new lab what MESHLAB_NETWORK says, or else the better one that this machine grants.
+        """
         self.name = name
         self.state = State(name)
+        self._wanted = network
+
+    @property
+    def network(self) -> str:
+        """The pod network; empty until the first `up` has chosen one."""
+        last = self.state.last()
+        return last.network if last else self._wanted or os.environ.get(NETWORK, "")
 
     async def up(self) -> None:
         """Start the daemon unless it runs; returns when its API answers.
@@ -144,6 +155,7 @@ class EmbeddedCluster:
     def _launch(self) -> tuple[int, subprocess.Popen[bytes]]:
         """The daemon's launcher, and the end of the pipe on which the daemon will say one line."""
         command = [sys.executable, "-m", "meshlab.cluster.embedded.daemon", "--name", self.name, "--image", self.image]
+        command += ["--network", self._wanted or self.network]
         log = self.state.fresh_log()
         reading, writing_end = os.pipe()
         try:

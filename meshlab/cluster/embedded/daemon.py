@@ -17,15 +17,18 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 
 import psutil
 
 from meshlab.cluster.embedded import addresses
 from meshlab.cluster.embedded.apiserver.pki import Pki
 from meshlab.cluster.embedded.apiserver.server import ApiServer
-from meshlab.cluster.embedded.cluster import HOST, EmbeddedCluster, write_kubeconfig
+from meshlab.cluster.embedded.cluster import HOST, write_kubeconfig
 from meshlab.cluster.embedded.controllers import run_controllers
-from meshlab.cluster.embedded.node import Node
+from meshlab.cluster.embedded.node import Node, networks
+from meshlab.cluster.embedded.node.namespaces.probe import probe
+from meshlab.cluster.embedded.node.networks import Ground
 from meshlab.cluster.embedded.state import Record, State, known, writing
 from meshlab.errors import ClusterError, MeshlabError
 from meshlab.kube import Kube
@@ -35,22 +38,28 @@ log = logging.getLogger("meshlab.daemon")
 _RESTART_SECONDS = 1.0
 
 
-async def serve(state: State, image: str, ready: Callable[[], None]) -> None:
-    """One lab's cluster, until cancelled; `ready` is called once, when it can be used."""
+async def serve(state: State, image: str, network: str, ready: Callable[[], None]) -> None:
+    """One lab's cluster, until cancelled; `ready` is called once, when it can be used.
+
+    `network` is the pod network it is to have; empty for the one it had, or else the best to be had.
+    """
     last = state.last()
+    network = await asyncio.to_thread(_choose, state.name, network, last.network if last else "")
     siblings = [State(name).last() for name in known() if name != state.name]
     avoid = {sibling.octet for sibling in siblings if sibling}
     async with AsyncExitStack() as stack:
         block = stack.enter_context(addresses.claim(state.name, kept=last.octet if last else None, avoid=avoid))
+        ground = Ground(network, block.octet)
         with writing(state.folder):
-            pki = Pki.open(state.pki, (f"127.{block.octet}.128.1",))
-        server = ApiServer(state.folder, pki, octet=block.octet)
+            pki = Pki.open(state.pki, (f"{ground.block}.128.1", f"{ground.block}.0.1"))
+        server = ApiServer(state.folder, pki, ground.block, ground.inside)
         port = await server.start(HOST, _port_again(last.port) if last else 0)
         stack.push_async_callback(server.stop)
         write_kubeconfig(state, pki, port)
         kube = await stack.enter_async_context(await Kube.connect(state.kubeconfig))
         await kube.text("/readyz")
-        node = Node(kube, state.folder, image=image, network=EmbeddedCluster.network, octet=block.octet)
+        node = Node(kube, state.folder, image=image, ground=replace(ground, serve_api=server.serve_at))
+        server.open_socket = node.open_socket
         server.read_log = node.logs
         server.pods = node.streams
         server.offer_metrics(node.meter)
@@ -58,10 +67,28 @@ async def serve(state: State, image: str, ready: Callable[[], None]) -> None:
         stack.push_async_callback(_cancel, controllers)
         stack.push_async_callback(_cancel, asyncio.create_task(_keep_running("node", node.run)))
         await node.ready()
-        state.remember(Record(os.getpid(), psutil.Process().create_time(), port, block.octet, image))
-        log.info("ready: https://%s:%d, addresses 127.%d.*, pid %d", HOST, port, block.octet, os.getpid())
+        state.remember(Record(os.getpid(), psutil.Process().create_time(), port, block.octet, image, network))
+        where = f"{ground.block}.* ({network})"
+        log.info("ready: https://%s:%d, addresses %s, pid %d", HOST, port, where, os.getpid())
         ready()
         await asyncio.Event().wait()
+
+
+def _choose(lab: str, wanted: str, before: str) -> str:
+    """The pod network of a lab. Raises ClusterError ML129 if it has another than the wanted one, ML128 if it can't."""
+    if wanted and before and wanted != before:
+        what = f"its pod network is {before}, and its Services have addresses there"
+        hint = f"start anew with the other one: meshlab down --purge --name {lab}"
+        raise ClusterError("ML129", what, about=f"lab {lab}", hint=hint)
+    chosen = wanted or before or networks.LOOPBACK
+    if chosen == networks.NAMESPACES:
+        try:
+            probe()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            hint = "have another pod network: meshlab up --network loopback (--purge a lab that has this one)"
+            raise ClusterError("ML128", reason, about="the pod network namespaces", hint=hint) from error
+    return chosen
 
 
 def _port_again(port: int) -> int:
@@ -93,9 +120,9 @@ async def _cancel(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def _until_told(state: State, image: str) -> None:
+async def _until_told(state: State, image: str, network: str) -> None:
     """Serve until SIGTERM or SIGINT."""
-    serving = asyncio.ensure_future(serve(state, image, lambda: _report({})))
+    serving = asyncio.ensure_future(serve(state, image, network, lambda: _report({})))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     with suppress(asyncio.CancelledError):
@@ -126,6 +153,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="meshlab.cluster.embedded.daemon", description=__doc__)
     parser.add_argument("--name", required=True)
     parser.add_argument("--image", required=True)
+    parser.add_argument("--network", default="")
     arguments = parser.parse_args()
     _detach()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -133,7 +161,7 @@ def main() -> int:
     state = State(arguments.name)
     try:
         state.hold()
-        asyncio.run(_until_told(state, arguments.image))
+        asyncio.run(_until_told(state, arguments.image, arguments.network))
     except MeshlabError as error:
         log.error("%s", error)  # noqa: TRY400  # the message is the whole story
         _report({"code": error.code, "what": error.what, "about": error.about, "hint": error.hint})

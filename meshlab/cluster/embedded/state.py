@@ -78,6 +78,7 @@ class Record:
     port: int
     octet: int
     image: str
+    network: str = "loopback"
 
     def process(self) -> psutil.Process | None:
         """The daemon's process, or None when it is gone, even if another process has its id now."""

@@ -67,14 +67,14 @@ def _port(port: Object) -> tuple[Any, Any]:
 
 
 class Addresses:
-    """Hands out the addresses 127.<octet>.128.1 and above, and node ports. Nothing is reserved: what is taken is
+    """Hands out the addresses <block>.128.1 and above, and node ports. Nothing is reserved: what is taken is
     read from the Services that exist or are being written.
     """
 
-    def __init__(self, store: Store, octet: int) -> None:
+    def __init__(self, store: Store, block: str) -> None:
         self._store = store
-        self._first = IPv4Address(f"127.{octet}.128.1")
-        self._last = IPv4Address(f"127.{octet}.255.254")
+        self._first = IPv4Address(f"{block}.128.1")
+        self._last = IPv4Address(f"{block}.255.254")
 
     def allocate(self, resource: Resource, obj: Object) -> None:
         """Give a Service what it lacks. Runs right before it is offered to the store, so nobody can take the same.

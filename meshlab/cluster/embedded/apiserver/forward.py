@@ -12,6 +12,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.dial import OpenSocket, connector
 
 if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.request import User
@@ -27,7 +28,8 @@ _HEAD = "HEAD"
 class Forwarder:
     """Keeps connections to the servers requests are passed on to."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_socket: OpenSocket) -> None:
+        self._open_socket = open_socket
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -40,7 +42,7 @@ class Forwarder:
         """A session without limits, proxies, cookies or decoding: what comes is passed on."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=connector(self._open_socket),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,

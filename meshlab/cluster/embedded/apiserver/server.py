@@ -38,6 +38,7 @@ from aiohttp import web
 
 from meshlab.cluster.embedded.apiserver import metrics, status
 from meshlab.cluster.embedded.apiserver.builtin import builtin_resources
+from meshlab.cluster.embedded.apiserver.dial import OpenSocket, ordinary
 from meshlab.cluster.embedded.apiserver.handlers import Handlers
 from meshlab.cluster.embedded.apiserver.initial import create_namespaces, publish
 from meshlab.cluster.embedded.apiserver.registry import Registry
@@ -58,15 +59,18 @@ log = logging.getLogger(__name__)
 class ApiServer:
     """A Kubernetes API server over one SQLite file. `await start(...)`, later `await stop()`.
 
-    `octet` is the lab's part of the loopback addresses: ClusterIPs are 127.<octet>.128.1 and above.
-    `read_log` is how the node is asked for a container's log, `pods` how one gets into a pod; whoever starts
-    both sets them.
+    `block` is the beginning of the lab's addresses: ClusterIPs are <block>.128.1 and above. `inside` is where pods
+    find the server, if that is not where `start` listens; `serve_at` has it listen there.
+    `read_log` is how the node is asked for a container's log, `pods` how one gets into a pod, `open_socket` how
+    one reaches it; whoever starts both sets them.
     """
 
-    def __init__(self, state_dir: Path, pki: Pki, octet: int = 64) -> None:
+    def __init__(self, state_dir: Path, pki: Pki, block: str = "127.64", inside: tuple[str, int] | None = None) -> None:
         self.state_dir = state_dir
         self.pki = pki
-        self.octet = octet
+        self.block = block
+        self.open_socket: OpenSocket = ordinary
+        self._inside = inside
         self.registry = Registry.of(builtin_resources())
         self.store: Store
         self.stopping = False
@@ -77,6 +81,7 @@ class ApiServer:
         self.pods: PodStreams | None = None
         self.measure: Measure | None = None
         self._runner: web.ServerRunner | None = None
+        self._other_site: web.SockSite | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Open the store and listen; the port that was bound (a free one for 0).
@@ -90,7 +95,7 @@ class ApiServer:
         await self.surface.start()
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=2)
         await self._runner.setup()
-        await publish(self.store, self.registry, f"127.{self.octet}.128.1", host, bound)
+        await publish(self.store, self.registry, f"{self.block}.128.1", *(self._inside or (host, bound)))
         await web.SockSite(self._runner, listener, ssl_context=self.pki.server_context()).start()
         self.url = f"https://{host}:{bound}"
         return bound
@@ -100,6 +105,18 @@ class ApiServer:
         self.measure = measure
         for row in metrics.RESOURCES:
             self.registry.add_custom(row)
+
+    async def serve_at(self, listener: socket.socket) -> None:
+        """Answer at another socket, too, and no longer at the one given before."""
+        if self._runner is None:
+            raise RuntimeError("start first")
+        before, self._other_site = (
+            self._other_site,
+            web.SockSite(self._runner, listener, ssl_context=self.pki.server_context()),
+        )
+        if before:
+            await before.stop()
+        await self._other_site.start()
 
     async def stop(self) -> None:
         """End open watches, finish what was begun, close the store."""

@@ -71,11 +71,12 @@ class Surface:
         server = self.server
         self.tokens = Tokens(server.pki.service_account_key, server.store)
         self.builtin = await BuiltinSchemas.load()
-        self.forwarder = Forwarder()
+        open_socket = lambda address: server.open_socket(address)  # noqa: E731, PLW0108  # who runs pods is told later
+        self.forwarder = Forwarder(open_socket)
         self.aggregator = Aggregator(server.store, server.pki, self.forwarder)
         self.aggregator.start()
         self.paths = Paths(server, self.tokens, self.builtin, self.aggregator)
-        self.webhooks = Webhooks(server.store, server.registry)
+        self.webhooks = Webhooks(server.store, server.registry, open_socket)
         self.definitions = Definitions(server.store, server.registry)
         self.definitions.start()
         await bootstrap(server.store, server.registry, server.pki)

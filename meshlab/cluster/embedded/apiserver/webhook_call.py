@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from meshlab.cluster.embedded.apiserver import tls
+from meshlab.cluster.embedded.apiserver.dial import OpenSocket, connector
 from meshlab.cluster.embedded.apiserver.endpoints import NoEndpointError, resolve
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ class WebhookError(Exception):
 class WebhookCaller:
     """Keeps connections to webhooks; Services are resolved anew for each call."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, open_socket: OpenSocket) -> None:
         self._store = store
+        self._open_socket = open_socket
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -49,7 +51,7 @@ class WebhookCaller:
         except tls.TrustError as error:
             raise WebhookError(str(error)) from error
         headers = {"Content-Type": "application/json", **({"Host": server_name} if server_name else {})}
-        self._session = self._session or aiohttp.ClientSession(trust_env=False)
+        self._session = self._session or aiohttp.ClientSession(connector=connector(self._open_socket), trust_env=False)
         try:
             async with self._session.post(
                 url,

@@ -25,6 +25,7 @@ from meshlab.cluster.embedded.apiserver.webhook_match import Webhook, matching_r
 from meshlab.kube import labels_of
 
 if TYPE_CHECKING:
+    from meshlab.cluster.embedded.apiserver.dial import OpenSocket
     from meshlab.cluster.embedded.apiserver.registry import Registry, Resource
     from meshlab.cluster.embedded.apiserver.store import Store
 
@@ -34,10 +35,10 @@ _GROUP = "admissionregistration.k8s.io"
 class Webhooks:
     """The caller of every webhook that is configured in a store."""
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, open_socket: OpenSocket) -> None:
         self._store = store
         self._registry = registry
-        self._caller = WebhookCaller(store)
+        self._caller = WebhookCaller(store, open_socket)
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -180,7 +180,7 @@ class Writer:
 
     async def _store(self, resource: Resource, new: Object, newest: Stored | None, options: WriteOptions) -> Stored:
         """Offer the object to the store. An object on its way out whose last finalizer went is deleted instead."""
-        Addresses(self._server.store, self._server.octet).allocate(resource, new)
+        Addresses(self._server.store, self._server.block).allocate(resource, new)
         metadata.tidy(new)
         name, namespace = new["metadata"]["name"], new["metadata"].get("namespace", "")
         obj = to_storage(resource, new)

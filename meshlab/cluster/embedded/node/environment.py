@@ -96,8 +96,7 @@ def _service_variables(sources: Sources, pod: Object) -> dict[str, str]:
     for service in sources.services("default"):
         if service["metadata"]["name"] == "kubernetes":
             result |= dict(_variables_of(service))
-    # The API server's own address, which needs no relay on a privileged port to be reached.
-    return result | {"KUBERNETES_SERVICE_HOST": sources.api_host, "KUBERNETES_SERVICE_PORT": str(sources.api_port)}
+    return result
 
 
 def _variables_of(service: Object) -> Iterator[tuple[str, str]]:

@@ -40,7 +40,9 @@ class Instance:
         self._spec = spec
         self._process = process
         ports = {port["name"]: port["containerPort"] for port in spec.get("ports") or [] if port.get("name")}
-        self._target = probes.Target(place.attachment.address, ports, self._execute, place.host.http)
+        self._target = probes.Target(
+            place.attachment.address, ports, self._execute, place.host.http, place.host.network.connect
+        )
         self.health = Health(spec, self._target, changed, self._unhealthy)
         self._record = place.sessions / str(process.record)
         self.id = f"process://{process.record}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Mapping
-from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -15,9 +15,9 @@ from meshlab.cluster.embedded.informers import Informer, Informers
 from meshlab.cluster.embedded.node import cleanup
 from meshlab.cluster.embedded.node.images import Images
 from meshlab.cluster.embedded.node.logs import LogOptions
-from meshlab.cluster.embedded.node.loopback import LoopbackNetwork
 from meshlab.cluster.embedded.node.meter import Meter
 from meshlab.cluster.embedded.node.network import Network
+from meshlab.cluster.embedded.node.networks import Ground
 from meshlab.cluster.embedded.node.place import Host
 from meshlab.cluster.embedded.node.pod import PodWorker
 from meshlab.cluster.embedded.node.registration import Registration
@@ -30,20 +30,17 @@ from meshlab.kube.objects import CONFIG_MAP, POD, SECRET
 
 log = logging.getLogger(__name__)
 
-_NETWORKS = {LoopbackNetwork.name: LoopbackNetwork}
-
 
 class Node:
     """A node that runs pods as processes. `run` until cancelled; `stop` ends all pods within a bound."""
 
-    def __init__(
-        self, kube: Kube, state_dir: Path, *, image: str, network: str, octet: int, name: str = "meshlab"
-    ) -> None:
+    def __init__(self, kube: Kube, state_dir: Path, *, image: str, ground: Ground, name: str = "meshlab") -> None:
         self.name = name
         self._kube = kube
         self._folder = state_dir / "pods"
         self._image = image
-        self._make_network = partial(_NETWORKS[network], octet)
+        self._ground = ground
+        self._network: Network | None = None
         self._workers: dict[str, PodWorker] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self.streams = Streams(self._workers)
@@ -56,34 +53,40 @@ class Node:
         self._stopping = False
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         await asyncio.to_thread(cleanup.end_leftovers, self._folder)
-        connector = aiohttp.TCPConnector(force_close=True, limit=0)
+        connector = aiohttp.TCPConnector(
+            force_close=True, limit=0, socket_factory=lambda where: self.open_socket(where[4][0])
+        )
         async with aiohttp.ClientSession(connector=connector, headers={"User-Agent": "kube-probe"}) as http:
             try:
                 await self._serve(http)
             finally:
                 self._ready.clear()
-                await self.stop()
 
     async def _serve(self, http: aiohttp.ClientSession) -> None:
         mine = f"spec.nodeName={self.name}"
         known = await self._kube.list(POD, fields=mine)
         await asyncio.to_thread(cleanup.forget_pods, self._folder, {pod["metadata"]["uid"] for pod in known})
         informers, pods = Informers(self._kube), Informer(self._kube, POD, fields=mine)
-        network: Network = self._make_network(Services(informers), known)
+        labs = self._folder.parent.parent
+        network = self._network = self._ground.make(Services(informers), known, self._kube.url, labs)
         sources, events = Sources(self._kube, informers), Recorder(self._kube, "kubelet", self.name)
         host = Host(self._kube, self._folder, Images(self._image), sources, network, events, http)
         registration = Registration(self._kube, self.name, self._image, network)
         for kind in (CONFIG_MAP, SECRET):
             informers.of(kind).listen(self._source_changed)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(informers.run())
-            await informers.synced()
-            tasks.create_task(network.run())
-            pods.listen(lambda change: self._pod_changed(host, change))
-            tasks.create_task(pods.run())
-            tasks.create_task(registration.run())
-            await registration.done.wait()
-            self._ready.set()
+            try:
+                tasks.create_task(informers.run())
+                await informers.synced()
+                tasks.create_task(network.run())
+                pods.listen(lambda change: self._pod_changed(host, change))
+                tasks.create_task(pods.run())
+                tasks.create_task(registration.run())
+                await registration.done.wait()
+                self._ready.set()
+                await asyncio.Event().wait()
+            finally:  # while there is a network still, by which pods say good-bye
+                await self.stop()
 
     async def ready(self) -> None:
         """Return when the node is registered and takes pods."""
@@ -96,6 +99,12 @@ class Node:
             worker.leave(grace)
         if self._lives:
             await asyncio.wait(list(self._lives.values()))
+
+    def open_socket(self, address: str) -> socket.socket:
+        """A TCP socket, not yet connected, that reaches an address as this node does. Raises OSError."""
+        if self._network is None:
+            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        return self._network.open_socket(address)
 
     async def logs(self, namespace: str, pod: str, container: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         """What a container has written, as `GET pods/log` asks for it. Raises ClusterError ML141 if it has not run."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class Target:
     """Named ports of the container."""
     execute: Callable[[list[str], float], Awaitable[Run]]
     http: aiohttp.ClientSession
+    connect: Callable[[str, int], Awaitable[socket.socket]]
 
     def port(self, port: int | str) -> int:
         """The number of a port that may be a name."""
@@ -99,10 +100,7 @@ async def _get(action: Mapping[str, Any], target: Target) -> Result:
 
 async def _connect(action: Mapping[str, Any], target: Target) -> Result:
     host = action.get("host") or target.address
-    _, writer = await asyncio.open_connection(host, target.port(action["port"]))
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
+    (await target.connect(host, target.port(action["port"]))).close()
     return Result(ok=True)
 
 

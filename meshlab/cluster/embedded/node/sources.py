@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from meshlab.cluster.embedded.informers import Informers
 from meshlab.kube import Kind, Kube, Object
@@ -22,8 +21,6 @@ class Sources:
     def __init__(self, kube: Kube, informers: Informers) -> None:
         self._kube = kube
         self._services = informers.of(SERVICE)
-        api = urlsplit(kube.url)
-        self.api_host, self.api_port = api.hostname or "", api.port or 443
 
     async def config_map(self, namespace: str, reference: Mapping[str, Any]) -> dict[str, bytes]:
         """A ConfigMap's content. An optional one that is missing is empty; else raises MissingSourceError."""

@@ -1,0 +1,47 @@
+"""Does this machine grant what a network of namespaces needs? Tried, for no setting tells it reliably."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import tempfile
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+from meshlab import nft
+from meshlab.cluster.embedded.node.namespaces import files
+from meshlab.cluster.embedded.node.namespaces.client import NETFILTER, NODE, Holder
+from meshlab.cluster.embedded.node.namespaces.entry import prefix
+
+_POD: dict[str, Any] = {"metadata": {"name": "probe", "namespace": "default"}, "spec": {}}
+_HERE, _THERE = "10.64.0.1", "10.64.0.2"
+_SERVICE, _PORT, _MARK = "10.64.128.1", 80, 1
+_MATCHES = (nft.Protocol("tcp"), nft.Destination(f"{_SERVICE}/32"), nft.Mark(_MARK, negated=True))
+_RULES = nft.Table(
+    "probe", (nft.Chain("output", (nft.Rule(nft.Redirect(_PORT), _MATCHES),), nft.Hook("nat", "output", -100)),)
+)
+_SECONDS = 10
+
+
+def probe() -> None:
+    """Make a node and a pod, redirect a connection, run a program. Raises OSError with the reason if one fails."""
+    with Holder() as holder, tempfile.TemporaryDirectory() as folder:
+        holder.make_node(IPv4Interface(f"{_HERE}/16"))
+        namespaces = holder.make_pod("pod", "probe", IPv4Interface(f"{_THERE}/16"))
+        with holder.open_socket("pod", *NETFILTER) as way:
+            nft.apply(nft.encode(_RULES), way)
+        with holder.open_socket("pod") as server:
+            server.bind(("", _PORT))
+            server.listen()
+            for place, address in ((NODE, (_THERE, _PORT)), ("pod", (_SERVICE, _PORT + 1))):
+                with holder.open_socket(place) as client:
+                    client.settimeout(_SECONDS)
+                    client.connect(address)
+        written = files.write(_POD, _THERE, _HERE, Path(folder) / "etc")
+        hidden = Path(folder) / "hidden"
+        hidden.mkdir()
+        command = [*prefix(namespaces, written, hidden=hidden), "true"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        if done.returncode:
+            raise OSError(errno.EPERM, done.stderr.strip().rpartition("\n")[2])
