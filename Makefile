@@ -20,7 +20,7 @@ lab: $(VENV)/lab.stamp
 ## make test           install and run every test (TESTS=path narrows, ARGS='-k name' passes options)
 TESTS ?= tests
 test: $(VENV)/dev.stamp
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(TESTS) $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(TESTS) $(ARGS)
 
 ## make test-kind      run the end-to-end tests on a real kind cluster, made for them and removed (as root where
 ##                     Docker or kind are missing: then they are built; 10 minutes the first time)

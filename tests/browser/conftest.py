@@ -20,7 +20,7 @@ Open = Callable[..., AbstractContextManager[LabPage]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--screenshots", type=Path, help="folder for the pictures (default: a temporary one)")
+    parser.addoption("--screenshots", type=Path, help="take the pictures anew, into this folder")
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +49,8 @@ def browse(jupyter, chromium) -> Open:
     return open_page
 
 
-@pytest.fixture
-def screenshots(request, tmp_path) -> Path:
-    return request.config.getoption("--screenshots", default=None) or tmp_path
+@pytest.fixture(scope="session")
+def screenshots(request) -> Path:
+    """The folder for the pictures. Taking them checks nothing, so it is done on demand."""
+    folder = request.config.getoption("--screenshots", default=None)
+    return folder or pytest.skip("`make screenshots` takes the pictures")

@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_screenshots_of_every_widget(browse, demo, screenshots, scheme) -> None:
+def test_screenshots_of_every_widget(screenshots, browse, demo, scheme) -> None:
     with browse("02-shifting-traffic.ipynb", scheme, (1360, 1000)) as page:
         page.run_all()
         page.until(lambda: page.newest("latency").get("p99") is not None)
