@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver import status, websocket_proxy
 from meshlab.cluster.embedded.apiserver.dial import OpenSocket, connector
 
 if TYPE_CHECKING:
@@ -58,12 +58,18 @@ class Forwarder:
         context: ssl.SSLContext | None = None,
         server_name: str | None = None,
     ) -> web.StreamResponse:
-        """Send the request on to a URL and its answer back. Raises 501 for an upgrade, 503 when nobody answers."""
-        if "upgrade" in http.headers.get("Connection", "").lower():
-            message = "upgraded connections (WebSocket, SPDY) aren't passed on by the embedded cluster"
-            raise status.not_implemented(message)
+        """Send the request on to a URL and its answer back; a WebSocket, too.
+
+        Raises 501 for another upgrade, 503 when nobody answers.
+        """
         sent = CIMultiDict([*kept(http.headers), *headers])
         sent.setdefault("X-Forwarded-For", http.remote or "")
+        if websocket_proxy.is_wanted(http):
+            tls = {"ssl": context, "server_hostname": server_name} if context else {}
+            return await websocket_proxy.forward(http, self.session, url, sent, **tls)
+        if "upgrade" in http.headers.get("Connection", "").lower():
+            message = "connections upgraded to anything but WebSocket aren't passed on by the embedded cluster"
+            raise status.not_implemented(message)
         try:
             answer = await self.session.request(
                 http.method,
