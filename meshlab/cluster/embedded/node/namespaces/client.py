@@ -17,9 +17,6 @@ from typing import Any, Self
 from meshlab.cluster.embedded.node.namespaces import links
 from meshlab.cluster.embedded.node.namespaces.holder import NODE
 
-NETFILTER = (socket.AF_NETLINK, socket.SOCK_RAW, 12)
-"""The kind of socket that `nft.apply` wants."""
-
 _SCRIPT = Path(__file__).with_name("holder.py")
 _LONGEST = 2**16
 _ANSWER_SECONDS = 10.0

@@ -17,9 +17,14 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
+from meshlab import nft
+from meshlab.cluster.embedded.node.cluster_ips import ClusterIps
+from meshlab.cluster.embedded.node.dns.forward import upstreams
+from meshlab.cluster.embedded.node.dns.server import NameServer
 from meshlab.cluster.embedded.node.namespaces import files
-from meshlab.cluster.embedded.node.namespaces.client import NODE, Holder
+from meshlab.cluster.embedded.node.namespaces.client import Holder
 from meshlab.cluster.embedded.node.namespaces.entry import prefix
+from meshlab.cluster.embedded.node.namespaces.holder import NODE
 from meshlab.cluster.embedded.node.network import Attachment, Network
 from meshlab.cluster.embedded.node.pool import Pool
 from meshlab.cluster.embedded.node.services import Services
@@ -29,6 +34,8 @@ log = logging.getLogger(__name__)
 
 API_PORT = 6443
 """Where the API server is found on the node's address."""
+_DNS_PORT = 53
+_RESOLVER = Path("/etc/resolv.conf")
 
 Serve = Callable[[socket.socket], Awaitable[None]]
 
@@ -56,7 +63,8 @@ class NamespacesNetwork(Network):
         """
         self._block = block
         self.node_address = f"{block}.0.1"
-        self._services = services
+        self._cluster_ips = ClusterIps(services, f"{block}.128.0/17")
+        self._name_server = NameServer(services, upstreams(_RESOLVER.read_text()))
         self._pool = Pool(block, pods)
         self._serve_api = serve_api
         self._hidden = hidden
@@ -68,11 +76,16 @@ class NamespacesNetwork(Network):
         """Make the node's network, and serve in it until cancelled. Raises OSError when its holder is gone."""
         with await asyncio.to_thread(Holder) as self._holder:
             self._holder.make_node(IPv4Interface(f"{self.node_address}/16"))
+            self._cluster_ips.join(NODE, self._holder.open_socket(NODE, *nft.WAY))
             if self._serve_api:
-                await self._serve_api(self._listener(API_PORT))
-            self._ready.set()
-            await self._holder.ended()
-        raise OSError(errno.EPIPE, "the holder of the pods' namespaces has ended")
+                await self._serve_api(self._bind(socket.SOCK_STREAM, API_PORT))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._cluster_ips.run())
+                names = self._bind(socket.SOCK_DGRAM, _DNS_PORT), self._bind(socket.SOCK_STREAM, _DNS_PORT)
+                tasks.create_task(self._name_server.run(*names))
+                self._ready.set()
+                await self._holder.ended()
+                raise OSError(errno.EPIPE, "the holder of the pods' namespaces has ended")
 
     async def attach(self, pod: Object, folder: Path) -> Attachment:
         """Give a pod a network, with its address in it, and files that tell its programs of it."""
@@ -80,7 +93,7 @@ class NamespacesNetwork(Network):
         uid, address = pod["metadata"]["uid"], self._pool.take(pod)
         if uid not in self._inside:
             interface = IPv4Interface(f"{address}/16")
-            namespaces = await asyncio.to_thread(self._holder.make_pod, uid, files.hostname(pod), interface)
+            namespaces = await asyncio.to_thread(self._make, uid, files.hostname(pod), interface)
             written = files.write(pod, address, self.node_address, folder / "etc")
             self._inside[uid] = _Inside(namespaces, folder, written)
         return Attachment(address, not_enforced=tuple(_not_enforced(pod)))
@@ -88,9 +101,11 @@ class NamespacesNetwork(Network):
     async def detach(self, pod: Object) -> None:
         """Give up a pod's network. It ends with the last process in it."""
         self._pool.give_back(pod)
-        if self._inside.pop(pod["metadata"]["uid"], None):
-            with suppress(OSError):
-                self._holder.forget(pod["metadata"]["uid"])
+        uid = pod["metadata"]["uid"]
+        if self._inside.pop(uid, None):
+            await asyncio.to_thread(self._cluster_ips.leave, uid)
+            with suppress(OSError):  # the holder is gone, and all with it
+                self._holder.forget(uid)
 
     def open_socket(self, address: str, pod_uid: str | None = None) -> socket.socket:
         """One of the pod's or the node's network; an ordinary one for addresses outside of the cluster."""
@@ -113,11 +128,19 @@ class NamespacesNetwork(Network):
             capabilities=((container.get("securityContext") or {}).get("capabilities") or {}).get("add") or [],
         )
 
-    def _listener(self, port: int) -> socket.socket:
-        listener = self._holder.open_socket(NODE)
-        listener.bind((self.node_address, port))
-        listener.listen(1024)
-        return listener
+    def _make(self, uid: str, hostname: str, interface: IPv4Interface) -> list[str]:
+        namespaces = self._holder.make_pod(uid, hostname, interface)
+        self._cluster_ips.join(uid, self._holder.open_socket(uid, *nft.WAY))
+        return namespaces
+
+    def _bind(self, kind: int, port: int) -> socket.socket:
+        """A socket at the node's address; it listens if it is one of TCP."""
+        made = self._holder.open_socket(NODE, kind=kind)
+        made.settimeout(0)
+        made.bind((self.node_address, port))
+        if kind == socket.SOCK_STREAM:
+            made.listen(1024)
+        return made
 
 
 def _not_enforced(pod: Object) -> Iterator[str]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from meshlab import nft
 from meshlab.cluster.embedded.node.namespaces import files
-from meshlab.cluster.embedded.node.namespaces.client import NETFILTER, NODE, Holder
+from meshlab.cluster.embedded.node.namespaces.client import Holder
 from meshlab.cluster.embedded.node.namespaces.entry import prefix
+from meshlab.cluster.embedded.node.namespaces.holder import NODE
 
 _POD: dict[str, Any] = {"metadata": {"name": "probe", "namespace": "default"}, "spec": {}}
 _HERE, _THERE = "10.64.0.1", "10.64.0.2"
@@ -29,7 +30,7 @@ def probe() -> None:
     with Holder() as holder, tempfile.TemporaryDirectory() as folder:
         holder.make_node(IPv4Interface(f"{_HERE}/16"))
         namespaces = holder.make_pod("pod", "probe", IPv4Interface(f"{_THERE}/16"))
-        with holder.open_socket("pod", *NETFILTER) as way:
+        with holder.open_socket("pod", *nft.WAY) as way:
             nft.apply(nft.encode(_RULES), way)
         with holder.open_socket("pod") as server:
             server.bind(("", _PORT))
