@@ -25,7 +25,7 @@ _HEADER = struct.Struct("=IHHII")
 _FAMILY = struct.Struct(">BBH")
 _SOL_NETLINK, _CAP_ACK = 270, 10
 """Answers without a copy of what was asked."""
-_SEND_BUFFER = 4 << 20
+_SEND_BUFFER = 1 << 20
 _TOO_LARGE = "more rules than fit into one message; net.core.wmem_max sets the limit"
 
 

@@ -107,7 +107,7 @@ class ClusterIps:
             await self._changed.wait()
             self._changed.clear()
             wanted = table(self._services.all(), self._services.slices(), self._range)
-            await asyncio.to_thread(self._tell, nft.encode(wanted))
+            await asyncio.to_thread(self._tell, wanted)
 
     def join(self, place: str, way: socket.socket) -> None:
         """Give a network the rules, and keep it up to date. `way` is a socket of it of the kind `nft.WAY`.
@@ -124,7 +124,8 @@ class ClusterIps:
             if way := self._ways.pop(place, None):
                 way.close()
 
-    def _tell(self, batch: bytes) -> None:
+    def _tell(self, wanted: nft.Table) -> None:
+        batch = nft.encode(wanted)
         with self._lock:
             if batch == self._batch:
                 return
