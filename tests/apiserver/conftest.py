@@ -1,14 +1,12 @@
-"""The same cases against two servers: ours, and a real kube-apiserver when `MESHLAB_ORACLE_KUBECONFIG` names one."""
+"""The same cases against two servers: ours, and a real kube-apiserver where there is one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import ssl
-import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +14,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import load_kube_config
 
-from meshlab.cluster.embedded.apiserver.pki import Pki
-from meshlab.cluster.embedded.apiserver.server import ApiServer
-
-ORACLE = os.environ.get("MESHLAB_ORACLE_KUBECONFIG", "")
 
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -119,30 +112,6 @@ class Events:
         return [(kind, obj["metadata"]["name"]) for kind, obj in found]
 
 
-@pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The kubeconfig of our server, which runs in a thread of its own until the tests end."""
-    folder = tmp_path_factory.mktemp("apiserver")
-    kubeconfig = folder / "kubeconfig"
-    ready, stop = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        pki = Pki.open(folder / "pki")
-        server = ApiServer(folder, pki)
-        await server.start()
-        kubeconfig.write_text(yaml.safe_dump(pki.kubeconfig(server.url)))
-        ready.set()
-        await asyncio.to_thread(stop.wait)
-        await server.stop()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(60)
-    yield kubeconfig
-    stop.set()
-    thread.join(30)
-
-
 @asynccontextmanager
 async def connected(name: str, kubeconfig: Path) -> AsyncIterator[Server]:
     """A server by its kubeconfig."""
@@ -160,10 +129,10 @@ async def connected(name: str, kubeconfig: Path) -> AsyncIterator[Server]:
         yield found
 
 
-@pytest.fixture(params=["embedded", *(["real"] if ORACLE else [])])
+@pytest.fixture(params=["embedded", "oracle"])
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     """Ours, then the real one."""
-    kubeconfig = Path(ORACLE) if request.param == "real" else request.getfixturevalue("embedded")
+    kubeconfig = request.getfixturevalue(request.param)
     async with connected(request.param, kubeconfig) as found:
         yield found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import APPLY, JSON, MERGE, ORACLE, STRATEGIC, Server, connected
+from .conftest import APPLY, JSON, MERGE, STRATEGIC, Server, connected
 
 Object = dict[str, Any]
 
@@ -104,12 +104,10 @@ def comparable(value: Any) -> Any:
 
 
 @pytest.fixture
-async def both(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Server, Server]]:
-    if not ORACLE:
-        pytest.skip("MESHLAB_ORACLE_KUBECONFIG names no server to compare with")
+async def both(oracle: Path, embedded: Path) -> AsyncIterator[tuple[Server, Server]]:
     async with AsyncExitStack() as stack:
-        real = await stack.enter_async_context(connected("real", Path(ORACLE)))
-        ours = await stack.enter_async_context(connected("embedded", request.getfixturevalue("embedded")))
+        real = await stack.enter_async_context(connected("real", oracle))
+        ours = await stack.enter_async_context(connected("embedded", embedded))
         yield real, ours
 
 

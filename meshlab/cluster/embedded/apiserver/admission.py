@@ -6,10 +6,11 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cluster.embedded.apiserver import addresses, status
+from meshlab.cluster.embedded.apiserver import addresses, encode, status
 from meshlab.cluster.embedded.apiserver.beginnings import first_state, schedule_class
 from meshlab.cluster.embedded.apiserver.defaults import apply_defaults
 from meshlab.cluster.embedded.apiserver.lifecycle import is_terminating
+from meshlab.cluster.embedded.apiserver.misfits import go_text
 from meshlab.cluster.embedded.apiserver.options import WriteOptions
 from meshlab.cluster.embedded.apiserver.pod_account import give_account
 from meshlab.cluster.embedded.apiserver.request import Attributes, Call
@@ -34,27 +35,52 @@ class Admission:
     def check_fields(self, call: Call, resource: Resource, obj: Object, options: WriteOptions) -> None:
         """Refuse, warn of or overlook fields the kind doesn't have; refuse a built-in kind's wrong types."""
         report = self._server.surface.check(resource, obj)
-        version = resource.version
-        subject = f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}'
-        if report.causes and not resource.custom:
-            raise status.bad_request(f"{subject}: {report.causes[0].message}")
-        unknown = [f'unknown field "{path}"' for path in report.unknown]
+        if report.misfit:
+            raise _unreadable(resource, report.misfit.decoded)
+        self._require_known(call, resource, obj, options, report.unknown)
+
+    def check_patched(
+        self, call: Call, resource: Resource, obj: Object, options: WriteOptions, patch: Any, *, strategic: bool
+    ) -> None:
+        """The same for what a patch has made; a real server shows the strategic patch, or all that came of another."""
+        report = self._server.surface.check(resource, obj)
+        shown = go_text(patch) if strategic else encode.dumps(dict(sorted(obj.items()))).decode()
+        if report.misfit:
+            raise _unpatchable(shown, report.misfit.patched if strategic else report.misfit.decoded)
+        try:
+            self._require_known(call, resource, obj, options, report.unknown)
+        except _UnknownFieldsError as error:
+            raise _unpatchable(shown, error.problem) from None
+
+    def _require_known(
+        self, call: Call, resource: Resource, obj: Object, options: WriteOptions, paths: list[str]
+    ) -> None:
+        unknown = [f'unknown field "{path}"' for path in paths]
+        unknown += [f'duplicate field "{path}"' for path in call.duplicates]
         if unknown and options.field_validation == "Strict":
-            raise status.bad_request(f"{subject}: strict decoding error: {', '.join(unknown)}")
+            raise _UnknownFieldsError(resource, f"strict decoding error: {', '.join(unknown)}")
         if options.field_validation == "Warn":
             call.warnings += unknown
-        for path in report.unknown if not resource.custom else ():
+        for path in paths if not resource.custom else ():
             _drop(obj, path)
 
-    def check_applied(self, call: Call, resource: Resource, config: Object, options: WriteOptions) -> None:
-        """The same for server-side apply, which can't own a field that a built-in kind doesn't have."""
-        unknown = [] if resource.custom else self._server.surface.check(resource, config).unknown
-        if unknown:
-            subject = f"{call.info.namespace}/{call.info.name}; {resource.api_version}, Kind={resource.kind}"
-            said = [f".{path}: field not declared in schema" for path in unknown]
+    def check_applied(self, call: Call, resource: Resource, config: Object, options: WriteOptions, given: str) -> None:
+        """The same for server-side apply, which can't own a field that a built-in kind doesn't have.
+
+        `given` is the namespace the configuration names.
+        """
+        if resource.custom:
+            self.check_fields(call, resource, config, options)
+            return
+        report = self._server.surface.check(resource, config)
+        said = [f".{path}: field not declared in schema" for path in report.unknown]
+        if report.misfit:
+            said.append(report.misfit.applied)
+        if said:
+            version = resource.api_version if resource.group else f"/{resource.version}"
+            subject = f"{given}/{call.info.name}; {version}, Kind={resource.kind}"
             text = said[0] if len(said) == 1 else "errors:\n  " + "\n  ".join(said)
             raise status.StatusError(500, "", f"failed to create typed patch object ({subject}): {text}")
-        self.check_fields(call, resource, config, options)
 
     def require_namespace(self, resource: Resource, obj: Object) -> None:
         """Refuse what is to live in a namespace that isn't there, or is on its way out."""
@@ -115,6 +141,25 @@ class Admission:
         if resource.storage == "pods":
             schedule_class(obj["spec"])
             give_account(self._server.store, resource, obj)
+
+
+class _UnknownFieldsError(status.StatusError):
+    """400: fields that the kind doesn't have, and the client wants to be strict."""
+
+    def __init__(self, resource: Resource, problem: str) -> None:
+        self.problem = problem
+        refusal = _unreadable(resource, problem)
+        super().__init__(refusal.code, refusal.reason, refusal.message)
+
+
+def _unreadable(resource: Resource, problem: str) -> status.StatusError:
+    kind, version = resource.kind, resource.version
+    return status.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {problem}')
+
+
+def _unpatchable(shown: str, problem: str) -> status.StatusError:
+    cause = status.invalid_value("patch", shown, problem)
+    return status.StatusError(422, "Invalid", f' "" is invalid: {cause}', {"causes": [cause.to_dict()]})
 
 
 def _drop(obj: Object, path: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import yaml
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver import go_json, status
+from meshlab.cluster.embedded.apiserver.patch import GO_NAMES, STRATEGIC_PATCH
 
 LIMIT = 3 << 20
 _ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
@@ -33,66 +33,83 @@ def parse_patch(body: bytes, media: str) -> Any:
     if media.endswith("yaml"):
         return parse_yaml(body)
     try:
-        return json.loads(body)
+        return go_json.loads(body)
     except ValueError as error:
-        raise status.bad_request(
-            f"error decoding patch: {json_problem(error, body.decode(errors='replace'))}"
-        ) from None
+        prefix = "" if media == STRATEGIC_PATCH else "error decoding patch: "
+        raise status.bad_request(f"{prefix}{error}") from None
 
 
 def parse_yaml(body: bytes) -> Any:
     """A YAML body (JSON is YAML). Raises 400."""
     try:
-        return json.loads(body)
+        return go_json.loads(body)
     except ValueError:
         pass
     try:
         return yaml.load(body, Loader=_Loader)  # noqa: S506  # a SafeLoader that leaves dates alone
     except (yaml.YAMLError, ValueError) as error:
-        raise status.bad_request(f"error decoding YAML: {error}") from None
+        problem = f"error converting YAML to JSON: {_yaml_problem(error)}"
+        raise status.bad_request(f"error decoding YAML: {problem}") from None
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What is wrong with a YAML text, on one line."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"yaml: {error}"
+    return f"yaml: line {mark.line + 1}: {getattr(error, 'problem', '')}"
 
 
 async def decode(
-    http: web.BaseRequest, kind: str, decode_protobuf: Callable[[bytes], dict[str, Any]]
+    http: web.BaseRequest,
+    kind: str,
+    decode_protobuf: Callable[[bytes], dict[str, Any]],
+    *,
+    named: bool = False,
+    duplicates: list[str] | None = None,
 ) -> dict[str, Any]:
-    """The object of a body that must hold a `kind`. Raises 400 and 415 in the words of a real server."""
+    """The object of a body that must hold a `kind`. Raises 400 and 415 in the words of a real server.
+
+    With `named` the object has to say its kind and version itself. `duplicates` is filled with the keys that stand
+    twice in JSON.
+    """
     body = await read(http)
-    match http.content_type:
-        case "application/json" | "application/octet-stream":
-            obj = _json(body, kind)
+    media = http.headers.get("Content-Type", "application/json")
+    match media.partition(";")[0].strip():
+        case "application/json":
+            obj = _json(body, kind, [] if duplicates is None else duplicates)
         case "application/yaml":
             obj = parse_yaml(body)
         case "application/vnd.kubernetes.protobuf":
             obj = decode_protobuf(body)
         case _:
             raise status.unsupported_media_type(_ACCEPTED)
+    if obj is None:
+        return {}
     if not isinstance(obj, dict):
-        shown = {list: "array", str: "string", bool: "bool"}.get(type(obj), "number")
-        raise _unrecognized(kind, f"json: cannot unmarshal {shown} into Go value of type {_STRUCT}", body.hex())
+        shown = GO_NAMES.get(type(obj), "number")
+        problem = f"json: cannot unmarshal {shown} into Go value of type {_STRUCT}"
+        raise _unrecognized(kind, body, f"couldn't get version/kind; json parse error: {problem}")
+    if str(obj.get("apiVersion") or "").count("/") > 1:
+        raise _unrecognized(kind, body, f"unexpected GroupVersion string: {obj['apiVersion']}")
+    for field, word in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+        if named and not obj.get(field):
+            raise _unrecognized(kind, body, f"Object '{word}' is missing in '{body.decode(errors='replace')}'")
     return obj
 
 
-def _json(body: bytes, kind: str) -> Any:
+def _json(body: bytes, kind: str, duplicates: list[str]) -> Any:
     try:
-        return json.loads(body)
+        obj, twice = go_json.loads_telling_duplicates(body)
     except ValueError as error:
-        text = body.decode(errors="replace")
-        raise _unrecognized(kind, json_problem(error, text), text[:1024] or "<empty>") from None
+        raise _unrecognized(kind, body, f"couldn't get version/kind; json parse error: {error}") from None
+    duplicates += twice
+    return obj
 
 
-def json_problem(error: ValueError, text: str) -> str:
-    """What is wrong with a JSON text: cut short, or at which sign."""
-    if not isinstance(error, json.JSONDecodeError):
-        return str(error)
-    unfinished = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-    if unfinished:
-        return "unexpected end of JSON input"
-    return f"invalid character '{text[error.pos]}' ({error.msg}: line {error.lineno} column {error.colno})"
-
-
-def _unrecognized(kind: str, problem: str, shown: str) -> status.StatusError:
-    subject = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind"
-    return status.bad_request(f"{subject}; json parse error: {problem} ({shown})")
+def _unrecognized(kind: str, body: bytes, problem: str) -> status.StatusError:
+    shown = go_json.summary(body)
+    return status.bad_request(f"the object provided is unrecognized (must be of type {kind}): {problem} ({shown})")
 
 
 class _Loader(yaml.SafeLoader):

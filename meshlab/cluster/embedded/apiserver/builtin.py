@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from meshlab.cluster.embedded.apiserver.registry import ALL_VERBS, CHANGE_VERBS, Resource, Scale, Subresource
@@ -58,6 +59,12 @@ _NOT_COLLECTIVE = tuple(verb for verb in ALL_VERBS if verb != "deletecollection"
 def builtin_resources() -> list[Resource]:
     """Every built-in row, in the order discovery shows them."""
     return [*_core(), *_workloads(), *_cluster()]
+
+
+@cache
+def builtin_kinds() -> frozenset[tuple[str, str]]:
+    """The version and kind of everything built in."""
+    return frozenset((row.api_version, row.kind) for row in builtin_resources())
 
 
 def _core() -> list[Resource]:

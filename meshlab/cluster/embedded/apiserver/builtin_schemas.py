@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+from meshlab.cluster.embedded.apiserver import quantities
+from meshlab.cluster.embedded.apiserver.misfits import Misfit
 from meshlab.cluster.embedded.apiserver.schema import INT_OR_STRING, at
 from meshlab.cluster.embedded.apiserver.schema_validation import json_type
 from meshlab.errors import ClusterError
@@ -36,9 +39,16 @@ _GO_VALUES = {"boolean": "bool", "integer": "number"}
 _QUANTITIES = frozenset({
     *("allocatable", "allocatedResources", "capacity", "default", "defaultRequest", "divisor", "hard", "limits", "max"),
     *("maxLimitRequestRatio", "min", "overhead", "podFixed", "requests", "sizeLimit", "storage", "used"),
-    *("averageValue", "value"),
+    "averageValue",
 })  # fmt: skip
 """Fields that hold quantities: text, but Kubernetes takes a number too."""
+_INT64 = frozenset({
+    *("activeDeadlineSeconds", "deletionGracePeriodSeconds", "expirationSeconds", "fsGroup", "generation", "revision"),
+    *("observedGeneration", "runAsGroup", "runAsUser", "supplementalGroups", "terminationGracePeriodSeconds"),
+    *("tolerationSeconds", "templateGeneration", "limitBytes", "tailLines", "sinceSeconds"),
+})  # fmt: skip
+_MICRO = frozenset({"acquireTime", "eventTime", "lastObservedTime", "renewTime"})
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 class BuiltinSchemas:
@@ -58,21 +68,21 @@ class BuiltinSchemas:
         found = json.loads(path.read_bytes())
         return cls(found["kinds"], {name: _undescribed(node) for name, node in found["schemas"].items()}, path)
 
-    def check(self, resource: Resource, obj: Mapping[str, Any]) -> tuple[list[str], str]:
-        """The fields an object's kind doesn't have, and its first value of a wrong type in the words of Go."""
+    def check(self, resource: Resource, obj: Mapping[str, Any]) -> tuple[list[str], Misfit | None]:
+        """The fields an object's kind doesn't have, and its first value of a wrong type."""
         name = self.kinds.get(f"{resource.api_version}/{resource.kind}")
         if name is None:
-            return [], ""
+            return [], None
         checker = _Checker(self._types)
         checker.visit({"$ref": REF + name}, obj, "", [], name)
-        return checker.unknown, checker.problem
+        return checker.unknown, checker.misfit
 
 
 class _Checker:
     def __init__(self, types: Mapping[str, Node]) -> None:
         self._types = types
         self.unknown: list[str] = []
-        self.problem = ""
+        self.misfit: Misfit | None = None
 
     def visit(self, node: Node, value: Any, path: str, names: list[str], struct: str) -> None:
         """Check a value; `names` is its path as Go tells it, `struct` the type that holds it."""
@@ -82,18 +92,18 @@ class _Checker:
             target = node["$ref"].removeprefix(REF)
             node = self._types[target]
             if not isinstance(value, dict) and node.get("properties"):
-                self._wrong(value, names, struct, f"v1.{_go_name(target)}")
+                self._wrong(path, "struct", value, names, struct, f"v1.{_go_name(target)}")
                 return
             struct = target
         if not _fits(node, value, names):
-            self._wrong(value, names, struct, _go_type(node))
+            self._wrong(path, node.get("type", ""), value, names, struct, _go_type(node, names))
         elif isinstance(value, dict):
             self._visit_object(node, value, path, names, struct)
         elif isinstance(value, list) and "items" in node:
             for index, item in enumerate(value):
                 self.visit(node["items"], item, at(path, index), names, struct)
-        elif node.get("format") == "binary":
-            self._check_base64(value)
+        elif isinstance(value, str) and not node.get(INT_OR_STRING):
+            self._check_text(node, value, path, names)
 
     def _visit_object(self, node: Node, value: dict[str, Any], path: str, names: list[str], struct: str) -> None:
         properties: Mapping[str, Node] = node.get("properties") or {}
@@ -107,40 +117,61 @@ class _Checker:
             elif properties:
                 self.unknown.append(f"{path}.{key}" if path else key)
 
-    def _wrong(self, value: Any, names: list[str], struct: str, wanted: str) -> None:
-        if not self.problem:
-            found = _GO_VALUES.get(json_type(value), json_type(value))
-            field = ".".join([_go_name(struct), *names])
-            self.problem = f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
+    def _wrong(self, path: str, kind: str, value: Any, names: list[str], struct: str, wanted: str) -> None:
+        found = _GO_VALUES.get(json_type(value), json_type(value))
+        if kind == "integer" and found == "number":
+            found = f"number {value}"
+        field = ".".join([_go_name(struct), *names])
+        self._note(path, kind, value, f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}")
 
-    def _check_base64(self, value: str) -> None:
-        try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            valid = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-            position = next((i for i, letter in enumerate(value) if letter not in valid), len(value))
-            self.problem = self.problem or f"illegal base64 data at input byte {position}"
+    def _note(self, path: str, kind: str, value: Any, decoded: str) -> None:
+        self.misfit = self.misfit or Misfit(path, kind, value, decoded)
+
+    def _check_text(self, node: Node, value: str, path: str, names: list[str]) -> None:
+        """Texts that stand for something else: bytes, times, quantities."""
+        name, form = names[-1] if names else "", node.get("format")
+        if form == "binary":
+            try:
+                base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError):
+                valid = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+                position = next((i for i, letter in enumerate(value) if letter not in valid), len(value))
+                self._note(path, "bytes", value, f"illegal base64 data at input byte {position}")
+        elif form == "date-time" and not _TIME.fullmatch(value):
+            layout = "2006-01-02T15:04:05" + (".000000" if name in _MICRO else "") + "Z07:00"
+            problem = f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"'
+            self._note(path, "time", value, problem)
+        elif node.get("type") == "string" and name in _QUANTITIES and quantities.amount(value) is None:
+            self._note(path, "quantity", value, f"quantities must match the regular expression '{quantities.PATTERN}'")
 
 
 def _fits(node: Node, value: Any, names: list[str]) -> bool:
     found, wanted = json_type(value), node.get("type")
     if node.get(INT_OR_STRING):
         return found in ("integer", "string")
+    if wanted == "integer" and found == "integer":
+        return bool(abs(value) <= _largest(names))
     if wanted is None or found == wanted:
         return True
     if wanted == "string" and found in ("integer", "number"):
-        return any(name in _QUANTITIES for name in names[-2:])
+        return names[-1:] != [] and names[-1] in _QUANTITIES
     return (wanted == "number" and found == "integer") or (
         wanted == "integer" and found == "number" and float(value).is_integer()
     )
 
 
-def _go_type(node: Node) -> str:
+def _largest(names: list[str]) -> int:
+    return (1 << 63 if names and names[-1] in _INT64 else 1 << 31) - 1
+
+
+def _go_type(node: Node, names: list[str]) -> str:
     if node.get("type") == "array":
         items = node.get("items") or {}
-        return "[]" + (f"v1.{_go_name(items['$ref'].removeprefix(REF))}" if "$ref" in items else _go_type(items))
+        return "[]" + (f"v1.{_go_name(items['$ref'].removeprefix(REF))}" if "$ref" in items else _go_type(items, names))
     if node.get("type") == "object":
         return "map[string]string"
+    if node.get("type") == "integer" and names and names[-1] in _INT64:
+        return "int64"
     return _GO_TYPES.get(node.get("type", ""), "intstr.IntOrString")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from meshlab.cluster.embedded.apiserver.defaults_pods import default_pod_spec, default_requests, fill
+from meshlab.cluster.embedded.apiserver.quantities import canonicalize
 from meshlab.cluster.embedded.apiserver.registry import Resource
 
 Object = dict[str, Any]
@@ -25,6 +26,8 @@ _RBAC = "rbac.authorization.k8s.io"
 def apply_defaults(resource: Resource, obj: Object) -> None:
     """Fill in an object's defaults in place, and drop what is empty: to a real server that is as good as absent."""
     _drop_empty(obj, "")
+    for half in ("spec", "status"):
+        canonicalize(obj.get(half))
     default = _DEFAULTS.get(resource.storage)
     if default:
         default(obj)

@@ -183,6 +183,10 @@ def version() -> dict[str, str]:
     return {
         "major": MAJOR,
         "minor": MINOR,
+        "emulationMajor": MAJOR,
+        "emulationMinor": MINOR,
+        "minCompatibilityMajor": MAJOR,
+        "minCompatibilityMinor": str(int(MINOR) - 1),
         "gitVersion": f"v{MAJOR}.{MINOR}.0+meshlab.{package_version('meshlab')}",
         "gitCommit": "",
         "gitTreeState": "clean",

@@ -16,16 +16,15 @@ if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.registry import Resource
     from meshlab.cluster.embedded.apiserver.surface import Surface
 
-_AVAILABLE = (
-    *("application/json", "application/yaml", "application/vnd.kubernetes.protobuf"),
-    *("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"),
-)
+_WHOLE = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+_STREAMS = ("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
+_VIEWS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 _PARTIAL = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How to answer: `view` is Table, PartialObjectMetadata or empty; `media` the media type."""
+    """How to answer: `view` is Table, PartialObjectMetadata, its List, or empty; `media` the media type."""
 
     view: str = ""
     media: str = "application/json"
@@ -34,24 +33,26 @@ class Form:
 PLAIN = Form()
 
 
-def negotiate(accept: str, *, watch: bool = False) -> Form:
+def negotiate(accept: str, *, watch: bool = False, writing: bool = False) -> Form:
     """The first form of an Accept header that can be produced. Raises 406 when there is none."""
     if not accept:
         return PLAIN
+    unknown_view = False
     for part in accept.split(","):
         media, *parameters = [piece.strip() for piece in part.split(";")]
         settings = dict(piece.partition("=")[::2] for piece in parameters)
-        view = settings.get("as", "").removesuffix("List")
-        if view and (settings.get("v"), settings.get("g")) != ("v1", "meta.k8s.io"):
-            continue
-        if view in ("", "Table", "PartialObjectMetadata"):
-            if media in ("application/json", "application/*", "*/*"):
-                return Form(view)
-            if media == "application/yaml" and not watch:
-                return Form(view, media)
-    raise status.StatusError(
-        406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {', '.join(_AVAILABLE)}", {}
-    )
+        view = settings.get("as", "")
+        if view and (view not in _VIEWS or (settings.get("v"), settings.get("g")) != ("v1", "meta.k8s.io")):
+            unknown_view = True
+        elif media in ("application/json", "application/*", "*/*"):
+            return Form(view)
+        elif media == "application/yaml" and not watch:
+            return Form(view, media)
+    if unknown_view:
+        raise status.not_acceptable(_WHOLE)
+    available = _WHOLE if writing else (*_WHOLE, *_STREAMS)
+    said = f"406: Not Acceptable\n\nAvailable representations: {', '.join(available)}"
+    raise status.StatusError(406, "NotAcceptable", said, {})
 
 
 def dumps(obj: Any) -> bytes:
@@ -62,7 +63,7 @@ def dumps(obj: Any) -> bytes:
 def respond(form: Form, body: Any, code: int = 200, warnings: Sequence[str] = ()) -> web.Response:
     """An answer with a body that is JSON already (bytes) or has to become JSON or YAML."""
     if form.media == "application/yaml":
-        body = yaml.safe_dump(json.loads(body) if isinstance(body, bytes) else body, sort_keys=False).encode()
+        body = yaml.safe_dump(json.loads(body) if isinstance(body, bytes) else body, sort_keys=True).encode()
     elif not isinstance(body, bytes):
         body = dumps(body)
     answer = web.Response(status=code, body=body, content_type=form.media)

@@ -16,11 +16,12 @@ from meshlab.cluster.embedded.apiserver.writing import Writer
 
 if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.registry import Resource
-    from meshlab.cluster.embedded.apiserver.request import Call
+    from meshlab.cluster.embedded.apiserver.request import Call, RequestInfo
     from meshlab.cluster.embedded.apiserver.server import ApiServer
 
 
 _WRITING = ("create", "update", "patch")
+_COLLECTIVE = ("list", "watch", "deletecollection")
 
 
 class Handlers:
@@ -53,7 +54,7 @@ class Handlers:
         """Answer a request for a resource, or refuse it."""
         info = call.info
         resource = self._server.registry.find(info.group, info.version, info.resource)
-        if resource is None or (info.namespace and not resource.namespaced and info.resource != "namespaces"):
+        if resource is None or _misplaced(info, resource):
             raise status.no_such_path()
         if resource.group == metrics.GROUP and info.verb in resource.verbs:
             return await metrics.serve(call, resource, self._server, self._server.measure)
@@ -66,7 +67,7 @@ class Handlers:
         if info.subresource:
             return await self._subresource(call, resource)
         verb = self._verbs.get(info.verb)
-        if verb is None or info.verb not in resource.verbs or (info.verb == "create" and info.name):
+        if verb is None or info.verb not in resource.verbs or not _addressed(info, resource):
             raise status.method_not_allowed()
         if resource.verbs == ("create",):
             return await self._review(call, resource)
@@ -98,3 +99,23 @@ class Handlers:
         if sub.name in streams.SERVED:
             return await streams.serve(call, parent.obj, self._server.pods)
         return await self._server.surface.connect(call, parent.obj)
+
+
+def _misplaced(info: RequestInfo, resource: Resource) -> bool:
+    """Whether the path puts a kind of the cluster into a namespace, or an object of a namespace outside of one."""
+    if resource.verbs == ("create",) and info.name:
+        return True
+    if info.resource == "namespaces":
+        return bool(info.namespace) and info.name != info.namespace
+    if resource.namespaced:
+        return not info.namespace and bool(info.name) and info.verb not in _COLLECTIVE
+    return bool(info.namespace)
+
+
+def _addressed(info: RequestInfo, resource: Resource) -> bool:
+    """Whether the path names what the verb needs: an object or, to create one, the place for it."""
+    if info.verb in _COLLECTIVE:
+        return info.verb != "deletecollection" or bool(info.namespace) or not resource.namespaced
+    if info.verb == "create":
+        return not info.name and (bool(info.namespace) or not resource.namespaced)
+    return bool(info.name)

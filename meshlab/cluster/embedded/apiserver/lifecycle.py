@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import body, encode, status
+from meshlab.cluster.embedded.apiserver import body, encode, go_json, status
 from meshlab.cluster.embedded.apiserver.metadata import has_generation, now, tidy
 from meshlab.cluster.embedded.apiserver.options import DeleteOptions, ListOptions
 from meshlab.cluster.embedded.apiserver.request import Attributes
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 _PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
-_RETURNS_OBJECT = ("pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "podtemplates")
+_RETURNS_OBJECT = frozenset({
+    *("pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "podtemplates"),
+    *("storageclasses.storage.k8s.io", "resourcequotas"),
+})  # fmt: skip
 _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
 _POD_GRACE = 30
 
@@ -56,12 +59,14 @@ class Remover:
 
     async def delete(self, call: Call, resource: Resource) -> web.StreamResponse:
         """Delete one object; answers the object when it is only marked, else a Status."""
+        form = encode.negotiate(call.http.headers.get("Accept", ""), writing=True)
         options = DeleteOptions.of(call.query, await self._options(call))
-        form = encode.negotiate(call.http.headers.get("Accept", ""))
         stored, gone = await self.remove(call, resource, call.key, options)
         if gone and resource.storage not in _RETURNS_OBJECT:
             metadata = stored.obj["metadata"]
             return encode.respond(encode.PLAIN, status.success(resource, metadata["name"], metadata["uid"]))
+        if gone and resource.storage == "pods":
+            return encode.respond(form, _last_state(stored.copy(), options), warnings=call.warnings)
         return encode.respond(form, served_bytes(resource, stored), warnings=call.warnings)
 
     async def delete_collection(self, call: Call, resource: Resource) -> web.StreamResponse:
@@ -113,8 +118,19 @@ class Remover:
 
     @staticmethod
     async def _options(call: Call) -> Mapping[str, Any]:
-        parsed = body.parse_yaml(await body.read(call.http) or b"{}")
-        return parsed if isinstance(parsed, dict) else {}
+        sent = await body.read(call.http)
+        if not sent:
+            return {}
+        try:
+            parsed = body.parse_yaml(sent) if call.http.content_type.endswith("yaml") else go_json.loads(sent)
+        except ValueError as error:
+            raise status.StatusError(500, "", f"couldn't get version/kind; json parse error: {error}") from None
+        options = parsed if isinstance(parsed, dict) else {}
+        kind, version = options.get("kind", "DeleteOptions"), options.get("apiVersion", "v1")
+        if kind != "DeleteOptions":
+            problem = f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:110"'
+            raise status.StatusError(500, "", problem)
+        return options
 
     @staticmethod
     def _check(resource: Resource, old: Object, options: DeleteOptions) -> None:
@@ -163,6 +179,17 @@ def _mark(resource: Resource, old: Object, options: DeleteOptions) -> Object | N
         marked["metadata"].pop("deletionGracePeriodSeconds", None)
     tidy(marked)
     return marked
+
+
+def _last_state(pod: Object, options: DeleteOptions) -> Object:
+    """A pod that went at once, as its deletion is answered: marked, with no time left."""
+    metadata = pod["metadata"]
+    if not metadata.get("deletionTimestamp"):
+        metadata["generation"] = metadata.get("generation", 0) + 1
+        metadata["deletionTimestamp"] = now()
+    metadata["deletionGracePeriodSeconds"] = 1 if (options.grace or 0) < 0 else 0
+    tidy(pod)
+    return pod
 
 
 def _later(seconds: int) -> str:

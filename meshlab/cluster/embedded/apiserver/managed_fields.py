@@ -36,7 +36,7 @@ ListType = Callable[[Resource, Names], tuple[str, tuple[str, ...]]]
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SYSTEM_METADATA = (
     *("name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion"),
-    *("deletionTimestamp", "deletionGracePeriodSeconds", "generateName"),
+    *("deletionTimestamp", "deletionGracePeriodSeconds"),
 )
 _SYSTEM: frozenset[Path] = frozenset({
     *[("f:apiVersion",), ("f:kind",), ("f:metadata",)],

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.builtin import builtin_kinds
 from meshlab.cluster.embedded.apiserver.registry import Resource
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -67,15 +69,26 @@ def fit(resource: Resource, obj: dict[str, Any], namespace: str, name: str) -> N
 def _fit_kind(resource: Resource, obj: dict[str, Any]) -> None:
     kind, version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
     if (kind, version) != (resource.kind, resource.api_version):
+        if resource.custom:
+            raise _misfit_of_custom_kind(resource, obj)
         own = f'{kind} in version "{version.rpartition("/")[2]}" cannot be handled as a {resource.kind}'
-        if kind == resource.kind or resource.custom:
-            expected = f"does not match the expected API version ({resource.api_version})"
-            message = f"the API version in the data ({version}) {expected}"
-            raise status.bad_request(message)
-        group = resource.group.partition(".")[0] or "core"
-        problem = f"converting ({version}.{kind}) to ({group}.{resource.kind}): unknown conversion"
+        if (version, kind) not in builtin_kinds():
+            problem = f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:110"'
+        else:
+            group = resource.group.partition(".")[0] or "core"
+            problem = f"converting ({version}.{kind}) to ({group}.{resource.kind}): unknown conversion"
         raise status.bad_request(f"{own}: {problem}")
     obj["kind"], obj["apiVersion"] = kind, version
+
+
+def _misfit_of_custom_kind(resource: Resource, obj: dict[str, Any]) -> status.StatusError:
+    kind, version = obj.get("kind"), obj.get("apiVersion")
+    if version == resource.api_version:
+        name = (obj.get("metadata") or {}).get("name", "")
+        cause = status.invalid_value("kind", kind, f"must be {resource.kind}")
+        return status.invalid(replace(resource, kind=str(kind)), name, [cause])
+    expected = f"does not match the expected API version ({resource.api_version})"
+    return status.bad_request(f"the API version in the data ({version}) {expected}")
 
 
 def begin(resource: Resource, obj: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PROPAGATION = ("Foreground", "Background", "Orphan")
 _MATCHES = ("Exact", "NotOlderThan")
+_MANAGER_LIMIT = 128
 _VALIDATION = ("Ignore", "Strict", "Warn")
 
 
@@ -27,14 +28,18 @@ class WriteOptions:
     force: bool = False
 
     @classmethod
-    def of(cls, kind: str, query: MultiMapping[str]) -> WriteOptions:
-        """Read them. Raises 422 for a value that isn't one of the possible ones."""
+    def of(cls, kind: str, query: MultiMapping[str], *, apply: bool = False) -> WriteOptions:
+        """Read them; `force` is for server-side apply alone. Raises 422 for a value that may not be."""
         causes = dry_run_causes(query.getall("dryRun", []))
         validation = query.get("fieldValidation", "")
         if validation not in ("", *_VALIDATION):
             causes.append(status.unsupported_value("fieldValidation", validation, ("", *_VALIDATION)))
+        force = boolean(query, "force")
+        if force and not apply:
+            causes.append(status.forbidden_field("force", "may not be specified for non-apply patch"))
+        causes += manager_causes(query.get("fieldManager", ""))
         _raise(kind, causes)
-        return cls(kind, "All" in query.getall("dryRun", []), validation or "Warn", boolean(query, "force"))
+        return cls(kind, "All" in query.getall("dryRun", []), validation or "Warn", force)
 
     def to_dict(self) -> dict[str, Any]:
         """As a webhook's AdmissionReview shows them."""
@@ -105,7 +110,7 @@ class ListOptions:
             query.get("fieldSelector", ""),
             integer(query, "limit"),
             query.get("continue", ""),
-            _version(query.get("resourceVersion", "")),
+            _version(query.get("resourceVersion", ""), watch=watch),
             match,
             boolean(query, "allowWatchBookmarks"),
             initial,
@@ -130,7 +135,10 @@ class ListOptions:
             "resourceVersionMatch is forbidden when continue is provided": bool(self.token),
             'resourceVersionMatch "exact" is forbidden for resourceVersion "0"': match == "Exact" and not self.version,
         }
-        return [status.forbidden_field(where, detail) for detail, is_so in wrong.items() if match and is_so][:1]
+        causes = [status.forbidden_field(where, detail) for detail, is_so in wrong.items() if match and is_so][:1]
+        if watch and match and match != "NotOlderThan":
+            causes.append(status.unsupported_value(where, match, ("NotOlderThan",)))
+        return causes
 
 
 def dry_run_causes(values: list[str]) -> list[Cause]:
@@ -138,6 +146,19 @@ def dry_run_causes(values: list[str]) -> list[Cause]:
     if all(value == "All" for value in values):
         return []
     return [status.unsupported_value("dryRun", values, ("All",))]
+
+
+def manager_causes(name: str) -> list[Cause]:
+    """What is wrong with the name of a field manager."""
+    causes = []
+    if len(name) > _MANAGER_LIMIT:
+        detail = f"Too long: may not be more than {_MANAGER_LIMIT} bytes"
+        causes.append(Cause("FieldValueTooLong", detail, "fieldManager"))
+    for position, sign in enumerate(name):
+        if not sign.isprintable():
+            detail = f"invalid character U+{ord(sign):04X} (at position {position})"
+            causes.append(status.invalid_value("fieldManager", name, detail))
+    return causes
 
 
 def boolean(query: MultiMapping[str], name: str) -> bool:
@@ -154,13 +175,19 @@ def integer(query: MultiMapping[str], name: str) -> int:
         raise status.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-def _version(text: str) -> int | None:
+def _version(text: str, *, watch: bool) -> int | None:
     if not text:
         return None
     if text.isdecimal():
         return int(text)
-    detail = f'strconv.ParseUint: parsing "{text}": invalid syntax'
-    raise status.bad_request(f'invalid resource version: resourceVersion: Invalid value: "{text}": {detail}')
+    if watch:
+        raise status.StatusError(500, "", bad_version(text))
+    raise status.bad_request(f"invalid resource version: {bad_version(text)}")
+
+
+def bad_version(text: str) -> str:
+    """What is wrong with a version that is no number."""
+    return f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
 
 
 def _raise(kind: str, causes: list[Cause]) -> None:

@@ -12,6 +12,7 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+GO_NAMES = {list: "array", str: "string", bool: "bool"}
 PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 
@@ -20,8 +21,9 @@ def patched(obj: dict[str, Any], media: str, patch: Any) -> dict[str, Any]:
     if media == JSON_PATCH:
         return json_patch(obj, patch)
     if not isinstance(patch, dict):
-        problem = "json: cannot unmarshal array into Go value of type map[string]interface {}"
-        raise status.bad_request(f"error decoding patch: {problem}")
+        found = GO_NAMES.get(type(patch), "number")
+        problem = f"json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+        raise status.bad_request(problem if media == STRATEGIC_PATCH else f"error decoding patch: {problem}")
     merged = merge_patch(obj, patch) if media == MERGE_PATCH else strategic_merge(obj, patch)
     return merged if isinstance(merged, dict) else {}
 
@@ -56,33 +58,33 @@ def json_patch(obj: dict[str, Any], operations: Any) -> dict[str, Any]:
 def _apply(document: Any, operation: dict[str, Any]) -> Any:
     kind, path = operation.get("op"), operation.get("path")
     if kind not in ("add", "remove", "replace", "move", "copy", "test") or not isinstance(path, str):
-        raise _unprocessable(f"Unexpected kind: {kind}")
+        raise _unprocessable()
     if kind in ("move", "copy"):
         source = operation.get("from", "")
-        value = copy.deepcopy(_find(document, source, kind))
+        value = copy.deepcopy(_find(document, source))
         if kind == "move":
-            document = _remove(document, source, kind)
-        return _add(document, path, value, kind)
+            document = _remove(document, source)
+        return _add(document, path, value)
     if kind == "remove":
-        return _remove(document, path, kind)
+        return _remove(document, path)
     value = copy.deepcopy(operation.get("value"))
     if kind == "test":
-        if _find(document, path, kind, missing=None) != value:
-            raise _unprocessable(f'testing path "{path}" value does not match: test failed')
+        if _find(document, path, missing=None) != value:
+            raise _unprocessable()
         return document
     if kind == "replace" and path:
-        parent, key = _parent(document, path, kind)
+        parent, key = _parent(document, path)
         if isinstance(parent, list):
-            _find(document, path, kind)
+            _find(document, path)
         parent[int(key) if isinstance(parent, list) else key] = value
         return document
-    return _add(document, path, value, kind)
+    return _add(document, path, value)
 
 
 _RAISE = object()
 
 
-def _find(document: Any, path: str, kind: str, missing: Any = _RAISE) -> Any:
+def _find(document: Any, path: str, missing: Any = _RAISE) -> Any:
     value = document
     for key in _keys(path):
         if isinstance(value, dict) and key in value:
@@ -92,22 +94,22 @@ def _find(document: Any, path: str, kind: str, missing: Any = _RAISE) -> Any:
         elif missing is not _RAISE:
             return missing
         else:
-            raise _no_path(kind, path)
+            raise _unprocessable()
     return value
 
 
-def _parent(document: Any, path: str, kind: str) -> tuple[Any, str]:
+def _parent(document: Any, path: str) -> tuple[Any, str]:
     keys = _keys(path)
-    parent = _find(document, "".join("/" + _escape(key) for key in keys[:-1]), kind)
+    parent = _find(document, "".join("/" + _escape(key) for key in keys[:-1]))
     if not isinstance(parent, (dict, list)):
-        raise _no_path(kind, path)
+        raise _unprocessable()
     return parent, keys[-1]
 
 
-def _add(document: Any, path: str, value: Any, kind: str) -> Any:
+def _add(document: Any, path: str, value: Any) -> Any:
     if not path:
         return value
-    parent, key = _parent(document, path, kind)
+    parent, key = _parent(document, path)
     if isinstance(parent, dict):
         parent[key] = value
     elif key == "-":
@@ -115,13 +117,13 @@ def _add(document: Any, path: str, value: Any, kind: str) -> Any:
     elif key.isdecimal() and int(key) <= len(parent):
         parent.insert(int(key), value)
     else:
-        raise _unprocessable(f"{kind} operation does not apply: doc is missing index: {path}: invalid index referenced")
+        raise _unprocessable()
     return document
 
 
-def _remove(document: Any, path: str, kind: str) -> Any:
-    _find(document, path, kind)
-    parent, key = _parent(document, path, kind)
+def _remove(document: Any, path: str) -> Any:
+    _find(document, path)
+    parent, key = _parent(document, path)
     del parent[int(key) if isinstance(parent, list) else key]
     return document
 
@@ -134,11 +136,6 @@ def _escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _no_path(kind: str, path: str) -> status.StatusError:
-    problem = "Unable to remove nonexistent key" if kind == "remove" else "doc is missing key"
-    return _unprocessable(f"{kind} operation does not apply: {problem}: {path}: missing value")
-
-
-def _unprocessable(message: str) -> status.StatusError:
+def _unprocessable() -> status.StatusError:
     said = "the server rejected our request due to an error in our request"
-    return status.StatusError(422, "Invalid", said, {"causes": [{"message": message}]})
+    return status.StatusError(422, "Invalid", said, {})

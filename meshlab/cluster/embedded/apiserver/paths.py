@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import discovery, encode, openapi
+from meshlab.cluster.embedded.apiserver import discovery, encode, openapi, status
 
 if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.aggregation import Aggregator
@@ -35,11 +36,14 @@ class Paths:
         parts = [part for part in call.info.path.split("/") if part]
         if len(parts) == 3 and parts[0] == "apis" and (service := self._aggregator.claims(parts[1], parts[2])):
             return await self._aggregator.proxy(call, service)
-        return await self._local(call, parts) if call.info.verb in ("get", "head") else None
+        answer = await self._local(call, parts)
+        if answer is not None and call.info.verb not in ("get", "head"):
+            raise status.method_not_allowed()
+        return answer
 
-    async def _local(self, call: Call, parts: list[str]) -> web.StreamResponse | None:
+    async def _local(self, call: Call, parts: list[str]) -> web.StreamResponse | None:  # noqa: PLR0911  # a table
         match parts:
-            case ["healthz" | "livez" | "readyz", *_]:
+            case ["healthz" | "livez" | "readyz", *_] if not call.info.path.endswith("/"):
                 return web.Response(text="ok")
             case ["api" | "apis", *_]:
                 return self._discovery(call, parts)
@@ -47,8 +51,11 @@ class Paths:
                 return _tagged(call, openapi.index(self._server.registry.all()), _JSON)
             case ["openapi", "v3", "api" | "apis", *place]:
                 return await self._openapi(call, place)
-        other = {"/version": discovery.version, "/openid/v1/jwks": self._tokens.jwks}.get("/" + "/".join(parts))
-        return _json(other()) if other else None
+            case ["version"]:
+                return web.Response(text=json.dumps(discovery.version(), indent=2), content_type=_JSON)
+            case ["openid", "v1", "jwks"]:
+                return web.Response(body=encode.dumps(self._tokens.jwks()), content_type="application/jwk-set+json")
+        return None
 
     async def _openapi(self, call: Call, place: list[str]) -> web.Response | None:
         group, version = ("", *place)[-2:]

@@ -16,15 +16,16 @@ from aiohttp import web
 from meshlab.cluster.embedded.apiserver import encode, status
 from meshlab.cluster.embedded.apiserver.encode import Form
 from meshlab.cluster.embedded.apiserver.history import Event
-from meshlab.cluster.embedded.apiserver.options import ListOptions
+from meshlab.cluster.embedded.apiserver.options import ListOptions, bad_version
 from meshlab.cluster.embedded.apiserver.selectors import matcher
+from meshlab.cluster.embedded.apiserver.store import Stored
 from meshlab.cluster.embedded.apiserver.versions import item_bytes, served, served_bytes
 
 if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.registry import Resource
     from meshlab.cluster.embedded.apiserver.request import Call
     from meshlab.cluster.embedded.apiserver.server import ApiServer
-    from meshlab.cluster.embedded.apiserver.store import Items, Stored
+    from meshlab.cluster.embedded.apiserver.store import Items
 
 _TOO_OLD = "The resourceVersion for the provided list is too old."
 _PAGE_TOO_OLD = (
@@ -46,7 +47,11 @@ class Reader:
 
     async def get(self, call: Call, resource: Resource) -> web.StreamResponse:
         """One object."""
+        if call.http.method == "HEAD":
+            raise status.method_not_allowed()
         form = encode.negotiate(call.http.headers.get("Accept", ""))
+        if (version := call.query.get("resourceVersion", "")) and not version.isdecimal():
+            raise status.StatusError(500, "", bad_version(version))
         stored = self._server.store.get(resource.storage, call.key)
         if stored is None:
             raise status.not_found(resource, call.info.name)
@@ -59,7 +64,13 @@ class Reader:
 
     async def list(self, call: Call, resource: Resource) -> web.StreamResponse:
         """A collection, or a page of it, as it was at one version."""
+        if call.http.method == "HEAD":
+            raise status.method_not_allowed()
         form = encode.negotiate(call.http.headers.get("Accept", ""))
+        if form.view == "PartialObjectMetadata":
+            group = resource.group.partition(".")[0] or "core"
+            what = f"the requested object is a list (*{group}.{resource.list_kind})"
+            raise status.StatusError(406, "NotAcceptable", f"you requested PartialObjectMetadata, but {what}")
         options = ListOptions.of(call.query, watch=False)
         matches = matcher(resource, options.labels, options.fields)
         version, start, items = self._state(resource, call.info.namespace, options)
@@ -68,7 +79,7 @@ class Reader:
         if matches:
             items = [item for item in items if matches(item.obj)]
         metadata: dict[str, Any] = {"resourceVersion": str(version)}
-        if options.limit and len(items) > options.limit:
+        if options.limit > 0 and len(items) > options.limit:
             metadata["continue"] = _token(version, items[options.limit - 1].key)
             if not matches:
                 metadata["remainingItemCount"] = len(items) - options.limit
@@ -198,7 +209,7 @@ class _Watch:
         was_in = event.previous is not None and self._matches(event.previous.copy())
         if is_in:
             return self._line("MODIFIED" if was_in else "ADDED", event.stored)
-        return self._line("DELETED", event.stored) if was_in else b""
+        return self._line("DELETED", _as_it_left(event)) if was_in else b""
 
     def _line(self, kind: str, stored: Stored) -> bytes:
         if not self._form.view:
@@ -229,6 +240,15 @@ class _Watch:
     def _expired(self, version: int) -> bytes:
         error = status.expired(f"too old resource version: {version} ({self._history.start})")
         return encode.dumps({"type": "ERROR", "object": error.to_dict()}) + b"\n"
+
+
+def _as_it_left(event: Event) -> Stored:
+    """What a watcher is told of an object that is no longer among its selection: how it was, and since when not."""
+    if event.type == "DELETED" or event.previous is None:
+        return event.stored
+    obj = event.previous.copy()
+    obj["metadata"]["resourceVersion"] = str(event.stored.version)
+    return Stored(event.stored.key, event.stored.version, encode.dumps(obj))
 
 
 def _version_too_large(asked: int, current: int) -> status.StatusError:

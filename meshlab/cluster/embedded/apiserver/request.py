@@ -101,6 +101,7 @@ class Call:
     info: RequestInfo
     user: User
     warnings: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
 
     @property
     def query(self) -> MultiMapping[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from meshlab.cluster.embedded.apiserver import status
 from meshlab.cluster.embedded.apiserver.registry import Resource
+from meshlab.cluster.embedded.apiserver.words import broken_label_value, broken_qualified_name
 
 _TOKEN = re.compile(r"\s*(?:(?P<sign>==|!=|=|!|,|\(|\)|<|>)|(?P<word>[^\s=!,()<>]+))")
 _OPERATORS = "expected: in, notin, =, ==, !=, gt, lt"
@@ -74,12 +75,31 @@ def parse_labels(text: str) -> Labels:
     if tokens and tokens[0] in "=,()<>":
         raise status.bad_request(f"found '{tokens[0]}', expected: !, identifier, or 'end of string'")
     while tokens:
-        terms.append(_term(tokens))
+        terms.append(_checked(_term(tokens)))
         if tokens:
-            _expect(tokens, (",",), "',' or 'end of string'")
+            if (found := tokens.pop(0)) != ",":
+                raise status.bad_request(f"found '{found}', expected: ',' or 'end of string'")
             if not tokens:
                 raise status.bad_request("found '', expected: identifier after ','")
     return tuple(terms)
+
+
+def _checked(term: Requirement) -> Requirement:
+    """The term. Raises 400 when its key or a value is none."""
+    problem = ""
+    if why := broken_qualified_name(term.key):
+        problem = f'<nil>: Invalid value: "{term.key}": {why}'
+    elif term.operator in "<>":
+        number = next(iter(term.values))
+        if not number.lstrip("-").isdecimal():
+            problem = f"values[0]: Invalid value: \"{number}\": for 'Gt', 'Lt' operators, the value must be an integer"
+    else:
+        for value in sorted(term.values):
+            if why := broken_label_value(value):
+                problem = f'values[0][{term.key}]: Invalid value: "{value}": {why}'
+    if problem:
+        raise _unparsable(problem)
+    return term
 
 
 def _tokens(text: str) -> list[str]:
@@ -207,10 +227,10 @@ def selector_matches(selector: Mapping[str, Any] | None, labels: Mapping[str, st
         return False
     wanted = selector.get("matchLabels") or {}
     names = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
-    terms = [
-        Requirement(row["key"], names[row["operator"]], frozenset(row.get("values") or ()))
-        for row in selector.get("matchExpressions") or ()
-    ]
+    rows = selector.get("matchExpressions") or ()
+    if any(row.get("operator") not in names for row in rows):
+        return False
+    terms = [Requirement(row["key"], names[row["operator"]], frozenset(row.get("values") or ())) for row in rows]
     return all(labels.get(key) == value for key, value in wanted.items()) and all(
         term.matches(labels) for term in terms
     )

@@ -192,6 +192,8 @@ class Store:
         newest = self.newest(storage, key)
         found = newest.version if newest else 0
         if found != expected:
+            if pending := self._pending.get((storage, key)):
+                await asyncio.shield(pending.future)  # who hears of a conflict reads next, and has to find it
             raise VersionConflictError(found)
         self._assigned += 1
         body = obj if obj is not None else newest.copy()  # type: ignore[union-attr]

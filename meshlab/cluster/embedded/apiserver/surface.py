@@ -30,6 +30,7 @@ from meshlab.cluster.embedded.apiserver.bootstrap import bootstrap
 from meshlab.cluster.embedded.apiserver.builtin_schemas import BuiltinSchemas
 from meshlab.cluster.embedded.apiserver.definitions import Definitions
 from meshlab.cluster.embedded.apiserver.forward import Forwarder
+from meshlab.cluster.embedded.apiserver.misfits import Misfit
 from meshlab.cluster.embedded.apiserver.paths import Paths
 from meshlab.cluster.embedded.apiserver.proxy import proxy
 from meshlab.cluster.embedded.apiserver.request import Attributes, Call, RequestInfo, User
@@ -54,10 +55,14 @@ _REFUSALS = {
 
 @dataclass
 class SchemaReport:
-    """What a schema says about an object: fields it doesn't know (`spec.replicsa`), and values it refuses."""
+    """What a schema says about an object: fields it doesn't know (`spec.replicsa`), and values it refuses.
+
+    For a built-in kind that is the first value that can't be read at all.
+    """
 
     unknown: list[str] = field(default_factory=list)
     causes: list[Cause] = field(default_factory=list)
+    misfit: Misfit | None = None
 
 
 class Surface:
@@ -157,8 +162,8 @@ class Surface:
     def check(self, resource: Resource, obj: dict[str, Any]) -> SchemaReport:
         """What the kind's schema (built-in or custom) says about an object, before pruning."""
         if resource.schema is None:
-            unknown, problem = self.builtin.check(resource, obj)
-            return SchemaReport(unknown, [Cause("", problem)] if problem else [])
+            unknown, misfit = self.builtin.check(resource, obj)
+            return SchemaReport(unknown, [], misfit)
         mine = copy.deepcopy(obj)
         unknown = schema.prune(resource.schema, mine)
         schema.default(resource.schema, mine)

@@ -16,9 +16,10 @@ from meshlab.cluster.embedded.apiserver import body, encode, lifecycle, metadata
 from meshlab.cluster.embedded.apiserver.addresses import Addresses
 from meshlab.cluster.embedded.apiserver.admission import Admission
 from meshlab.cluster.embedded.apiserver.beginnings import forget_status
+from meshlab.cluster.embedded.apiserver.encode import Form
 from meshlab.cluster.embedded.apiserver.managed_fields import ApplyManagers, Managers, rules_of
 from meshlab.cluster.embedded.apiserver.options import WriteOptions
-from meshlab.cluster.embedded.apiserver.patch import APPLY_PATCH, PATCH_TYPES, STRATEGIC_PATCH, patched
+from meshlab.cluster.embedded.apiserver.patch import APPLY_PATCH, GO_NAMES, PATCH_TYPES, STRATEGIC_PATCH, patched
 from meshlab.cluster.embedded.apiserver.request import Attributes
 from meshlab.cluster.embedded.apiserver.store import Stored, VersionConflictError
 from meshlab.cluster.embedded.apiserver.versions import from_storage, served_bytes, to_storage
@@ -50,12 +51,19 @@ class Writer:
 
     async def create(self, call: Call, resource: Resource) -> web.StreamResponse:
         """Store a new object."""
+        form = _form(call)
         options = WriteOptions.of("CreateOptions", call.query)
-        obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
-        metadata.fit(resource, obj, call.info.namespace, call.info.name)
+        obj = await self._decode(call, resource)
         self._admission.check_fields(call, resource, obj, options)
         stored = await self.insert(call, resource, obj, self.managers(call, resource), options)
-        return self._answer(call, resource, stored, _CREATED)
+        return self._answer(call, form, resource, stored, _CREATED)
+
+    async def _decode(self, call: Call, resource: Resource) -> Object:
+        """The object of the body, as it fits the path."""
+        decode = self._server.surface.decode_protobuf
+        obj = await body.decode(call.http, resource.kind, decode, named=resource.custom, duplicates=call.duplicates)
+        metadata.fit(resource, obj, call.info.namespace, call.info.name)
+        return obj
 
     async def insert(
         self, call: Call, resource: Resource, obj: Object, managers: Managers | ApplyManagers, options: WriteOptions
@@ -80,18 +88,18 @@ class Writer:
 
     async def update(self, call: Call, resource: Resource) -> web.StreamResponse:
         """Replace an object, or its status."""
+        form = _form(call)
         options = WriteOptions.of("UpdateOptions", call.query)
-        obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
-        metadata.fit(resource, obj, call.info.namespace, call.info.name)
+        obj = await self._decode(call, resource)
         self._admission.check_fields(call, resource, obj, options)
         managers = self.managers(call, resource)
         missing = self._server.store.newest(resource.storage, call.key) is None
         creates = resource.storage in _CREATED_BY_PUT and not call.info.subresource
         if missing and creates and not obj["metadata"].get("resourceVersion"):
             stored = await self.insert(call, resource, obj, managers, options)
-            return self._answer(call, resource, stored, _CREATED)
+            return self._answer(call, form, resource, stored, _CREATED)
         stored = await self.change(call, resource, lambda _: copy.deepcopy(obj), managers, options)
-        return self._answer(call, resource, stored)
+        return self._answer(call, form, resource, stored)
 
     async def patch(self, call: Call, resource: Resource) -> web.StreamResponse:
         """Change an object by one of the four kinds of patch."""
@@ -99,47 +107,52 @@ class Writer:
         allowed = PATCH_TYPES if not resource.custom else [kind for kind in PATCH_TYPES if kind != STRATEGIC_PATCH]
         if media not in allowed:
             raise status.StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
-        options = WriteOptions.of("PatchOptions", call.query)
+        form = _form(call)
+        options = WriteOptions.of("PatchOptions", call.query, apply=media == APPLY_PATCH)
         patch = body.parse_patch(await body.read(call.http), media)
         if media == APPLY_PATCH:
-            return await self._apply(call, resource, patch, options)
+            return await self._apply(call, form, resource, patch, options)
 
         def change(old: Object) -> Object:
             new = patched(old, media, patch)
             metadata.fit(resource, new, call.info.namespace, call.info.name)
-            self._admission.check_fields(call, resource, new, options)
+            strategic = media == STRATEGIC_PATCH
+            self._admission.check_patched(call, resource, new, options, patch, strategic=strategic)
             return new
 
         managers = self.managers(call, resource)
         stored = await self.change(call, resource, change, managers, options)
-        return self._answer(call, resource, stored)
+        return self._answer(call, form, resource, stored)
 
-    async def _apply(self, call: Call, resource: Resource, config: Any, options: WriteOptions) -> web.StreamResponse:
+    async def _apply(
+        self, call: Call, form: Form, resource: Resource, config: Any, options: WriteOptions
+    ) -> web.StreamResponse:
         manager = call.query.get("fieldManager", "")
         if not manager:
             raise status.invalid_options(
                 "PatchOptions", [status.required("fieldManager", "is required for apply patch")]
             )
-        if not isinstance(config, dict):
-            raise status.bad_request("error decoding YAML: the body holds no object")
-        if not config.get("apiVersion") or not config.get("kind"):
-            group, _, version = (config.get("apiVersion") or "").rpartition("/")
-            raise status.bad_request(f"invalid object type: {group}/{version}, Kind={config.get('kind') or ''}")
+        config = _configuration(resource, config)
+        said = config.get("metadata") or {}
+        uid, namespace = said.get("uid"), said.get("namespace", "")
         metadata.fit(resource, config, call.info.namespace, call.info.name)
-        self._admission.check_applied(call, resource, config, options)
+        self._admission.check_applied(call, resource, config, options, namespace)
         rules = rules_of(resource, self._server.surface.list_type)
         subresource = call.info.subresource
         managers = ApplyManagers(resource, rules, manager, config, force=options.force, subresource=subresource)
         if not subresource and self._server.store.newest(resource.storage, call.key) is None:
+            if uid:
+                why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                raise status.conflict(resource, call.info.name, why)
             try:
                 stored = await self.insert(call, resource, managers.create(), managers, options)
             except status.StatusError as error:
                 if error.reason != "AlreadyExists":
                     raise
             else:
-                return self._answer(call, resource, stored, _CREATED)
+                return self._answer(call, form, resource, stored, _CREATED)
         stored = await self.change(call, resource, managers.apply, managers, options)
-        return self._answer(call, resource, stored)
+        return self._answer(call, form, resource, stored)
 
     async def change(
         self,
@@ -209,7 +222,29 @@ class Writer:
             raise status.conflict(resource, name, status.STALE)
         new["metadata"]["resourceVersion"] = str(newest.version)
 
-    @staticmethod
-    def _answer(call: Call, resource: Resource, stored: Stored, code: int = 200) -> web.StreamResponse:
-        form = encode.negotiate(call.http.headers.get("Accept", ""))
-        return encode.respond(form, served_bytes(resource, stored), code, call.warnings)
+    def _answer(
+        self, call: Call, form: Form, resource: Resource, stored: Stored, code: int = 200
+    ) -> web.StreamResponse:
+        answer: Any = served_bytes(resource, stored)
+        if form.view:
+            answer = encode.view(self._server.surface, resource, form, from_storage(resource, stored.copy()))
+        return encode.respond(form, answer, code, call.warnings)
+
+
+def _configuration(resource: Resource, config: Any) -> Object:
+    """What is to be applied. Raises 400 when it is no object of the kind."""
+    if config is not None and not isinstance(config, dict):
+        shown = GO_NAMES.get(type(config), "number")
+        problem = f"json: cannot unmarshal {shown} into Go value of type map[string]interface {{}}"
+        raise status.bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {problem}")
+    found: Object = config or {}
+    kind, version = found.get("kind") or "", found.get("apiVersion") or ""
+    if (kind, version) != (resource.kind, resource.api_version):
+        shown = version if "/" in version else f"/{version}"
+        raise status.bad_request(f"invalid object type: {shown}, Kind={kind}")
+    return found
+
+
+def _form(call: Call) -> Form:
+    """How the client wants its answer: asked before anything is changed."""
+    return encode.negotiate(call.http.headers.get("Accept", ""), writing=True)
