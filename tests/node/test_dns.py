@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from meshlab.cluster.embedded.node.dns.answer import answer, to_datagram
 from meshlab.cluster.embedded.node.dns.forward import upstreams
 from meshlab.cluster.embedded.node.dns.records import Records, records
+from meshlab.cluster.embedded.node.dns.resolver import Resolver
 from meshlab.cluster.embedded.node.dns.server import NameServer
 from meshlab.kube import Object
 
@@ -289,4 +290,4 @@ def test_whatever_comes_in_ends_in_an_answer_or_in_none(wire: bytes):
 
 def test_the_machines_own_name_servers_are_asked_for_other_names():
     text = "# made by\nsearch corp.example\nnameserver 10.0.0.2\nnameserver fe80::1%eth0\nnameserver 10.0.0.3 # two\n"
-    assert upstreams(text) == [("10.0.0.2", 53), ("10.0.0.3", 53)]
+    assert upstreams(Resolver.parse(text)) == [("10.0.0.2", 53), ("10.0.0.3", 53)]

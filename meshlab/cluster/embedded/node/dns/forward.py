@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address
 
+from meshlab.cluster.embedded.node.dns.resolver import Resolver
+
 _SECONDS = 2.0
 _PORT = 53
 _ID = 2
@@ -17,14 +19,12 @@ Server = tuple[str, int]
 """Its address and port."""
 
 
-def upstreams(resolver: str) -> list[Server]:
-    """The IPv4 name servers in the text of a resolv.conf."""
+def upstreams(machine: Resolver) -> list[Server]:
+    """The name servers of a machine, as far as they have IPv4 addresses."""
     found = []
-    for line in resolver.splitlines():
-        match line.split():
-            case ["nameserver", address, *_]:
-                with suppress(ValueError):
-                    found.append((str(IPv4Address(address)), _PORT))
+    for address in machine.servers:
+        with suppress(ValueError):
+            found.append((str(IPv4Address(address)), _PORT))
     return found
 
 

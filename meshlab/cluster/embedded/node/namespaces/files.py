@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from meshlab.cluster.embedded.node.dns.resolver import DOMAIN, PATH, Resolver, resolver
 from meshlab.kube import Object
 
-DOMAIN = "cluster.local"
-
-_HOSTS, _RESOLVER, _NAME_SERVICES = Path("/etc/hosts"), Path("/etc/resolv.conf"), Path("/etc/nsswitch.conf")
+_HOSTS, _NAME_SERVICES = Path("/etc/hosts"), Path("/etc/nsswitch.conf")
+_EVERYBODY = """\
+# Kubernetes-managed hosts file.
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+fe00::0\tip6-mcastprefix
+fe00::1\tip6-allnodes
+fe00::2\tip6-allrouters
+"""
+"""As the kubelet writes it."""
+_LONGEST_HOSTNAME = 63
 
 
 def write(pod: Object, address: str, nameserver: str, folder: Path) -> dict[Path, Path]:
     """Write a pod's own files; each with the place it belongs to."""
-    texts = {_HOSTS: hosts(pod, address), _RESOLVER: resolver(pod["metadata"]["namespace"], nameserver)}
+    texts = {_HOSTS: hosts(pod, address), PATH: str(resolver(pod, nameserver, Resolver.of_machine()))}
     if _NAME_SERVICES.exists():
         texts[_NAME_SERVICES] = name_services(_NAME_SERVICES.read_text())
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,24 +35,25 @@ def write(pod: Object, address: str, nameserver: str, folder: Path) -> dict[Path
 
 def hostname(pod: Object) -> str:
     """What a pod calls itself."""
-    return str(pod["spec"].get("hostname") or pod["metadata"]["name"])
+    short, whole = _names(pod)
+    return whole if whole and pod["spec"].get("setHostnameAsFQDN") else short
 
 
 def hosts(pod: Object, address: str) -> str:
     """/etc/hosts: the pod itself, and what its hostAliases say."""
-    name, subdomain = hostname(pod), pod["spec"].get("subdomain")
-    names = [f"{name}.{subdomain}.{pod['metadata']['namespace']}.svc.{DOMAIN}", name] if subdomain else [name]
-    aliases = [(alias["ip"], alias.get("hostnames") or []) for alias in pod["spec"].get("hostAliases") or []]
-    rows = [("127.0.0.1", ["localhost"]), ("::1", ["localhost", "ip6-localhost"]), (address, names), *aliases]
-    return "".join(f"{number}\t{' '.join(words)}\n" for number, words in rows)
-
-
-def resolver(namespace: str, nameserver: str) -> str:
-    """/etc/resolv.conf: a short name is meant in the pod's own namespace."""
-    search = f"{namespace}.svc.{DOMAIN} svc.{DOMAIN} {DOMAIN}"
-    return f"search {search}\nnameserver {nameserver}\noptions ndots:5\n"
+    short, whole = _names(pod)
+    text = _EVERYBODY + "\t".join([address, *([whole] if whole else []), short]) + "\n"
+    aliases = ["\t".join([alias["ip"], *alias.get("hostnames", [])]) for alias in pod["spec"].get("hostAliases") or []]
+    return text + "".join(f"{line}\n" for line in ["", "# Entries added by HostAliases.", *aliases] if aliases)
 
 
 def name_services(text: str) -> str:
     """/etc/nsswitch.conf: names are looked up in those two, and never asked of the machine's own resolver."""
     return re.sub(r"^hosts:.*$", "hosts: files dns", text, flags=re.MULTILINE)
+
+
+def _names(pod: Object) -> tuple[str, str]:
+    """A pod's name on the network, and the one that a headless Service gives it; empty if it is in none's domain."""
+    short = str(pod["spec"].get("hostname") or pod["metadata"]["name"])[:_LONGEST_HOSTNAME].rstrip("-.")
+    subdomain = pod["spec"].get("subdomain")
+    return short, f"{short}.{subdomain}.{pod['metadata']['namespace']}.svc.{DOMAIN}" if subdomain else ""

@@ -20,6 +20,7 @@ from typing import Any
 from meshlab import nft
 from meshlab.cluster.embedded.node.cluster_ips import ClusterIps
 from meshlab.cluster.embedded.node.dns.forward import upstreams
+from meshlab.cluster.embedded.node.dns.resolver import Resolver
 from meshlab.cluster.embedded.node.dns.server import NameServer
 from meshlab.cluster.embedded.node.namespaces import files
 from meshlab.cluster.embedded.node.namespaces.client import Holder
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 API_PORT = 6443
 """Where the API server is found on the node's address."""
 _DNS_PORT = 53
-_RESOLVER = Path("/etc/resolv.conf")
 
 Serve = Callable[[socket.socket], Awaitable[None]]
 
@@ -64,7 +64,7 @@ class NamespacesNetwork(Network):
         self._block = block
         self.node_address = f"{block}.0.1"
         self._cluster_ips = ClusterIps(services, f"{block}.128.0/17")
-        self._name_server = NameServer(services, upstreams(_RESOLVER.read_text()))
+        self._name_server = NameServer(services, upstreams(Resolver.of_machine()))
         self._pool = Pool(block, pods)
         self._serve_api = serve_api
         self._hidden = hidden
@@ -145,9 +145,8 @@ class NamespacesNetwork(Network):
 
 def _not_enforced(pod: Object) -> Iterator[str]:
     spec = pod["spec"]
-    for name in ("hostNetwork", "dnsConfig"):
-        if spec.get(name):
-            yield name
+    if spec.get("hostNetwork"):
+        yield "hostNetwork"
     for container in spec["containers"]:
         if any(port.get("hostPort") for port in container.get("ports") or []):
             yield f"containers[{container['name']}].ports.hostPort"
