@@ -105,15 +105,13 @@ class ControlPlane:
         async with AsyncExitStack() as stack:
             await self._serve(stack, "health", health.routes(self.conditions, self._metrics, CONTENT_TYPE))
             outlives_apps = await self._patiently(lambda: knows_sidecars(self._kube))
-            authority = await self._patiently(
-                lambda: certificate_authority(self._kube, NAMESPACE, DEFAULT_TRUST_DOMAIN)
-            )
+            authority = await self._patiently(lambda: certificate_authority(self._kube, DEFAULT_TRUST_DOMAIN))
             own = await OwnCertificate.issue(authority)
             svids = Svids(authority, own.bundle)
             worlds = WorldReader(self.reader.store, self._languages, authority.trust_domain)
             loop = Loop(self.reader, worlds, svids, Pusher(self.ads, self._data_plane), self.receipts)
             self._loop = loop
-            self._registration = webhooks.Registration(self._kube, own.bundle)
+            self._registration = webhooks.Registration(self._kube, authority)
 
             observe_context = own.context(asks_client=True)
             front_proxy = FrontProxy(self._kube, observe_context)

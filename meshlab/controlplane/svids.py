@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
+from meshlab.controlplane.serving import LOOK_AT_CLOCK_SECONDS
 from meshlab.dataplane.base import Credentials
 from meshlab.identity import Issuer, Svid, new_svid
 from meshlab.mesh.identity import Identity
 
 log = logging.getLogger(__name__)
 
-_LONGEST_SLEEP = 3600.0
 _RETRY_SECONDS = 5.0
 
 
@@ -57,4 +57,4 @@ class Svids:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             wait = (next_due - now).total_seconds() if next_due else 1.0
-            await asyncio.sleep(min(max(wait, 1.0), _LONGEST_SLEEP))
+            await asyncio.sleep(min(max(wait, 1.0), LOOK_AT_CLOCK_SECONDS))

@@ -7,12 +7,17 @@ import base64
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from meshlab.errors import ClusterError
+from meshlab.identity import Issuer
 from meshlab.injector import mutate, validate
 from meshlab.kube import Kind, Kube, Object
+from meshlab.kube.client import JSON_PATCH
 from meshlab.kube.objects import MUTATING_WEBHOOK, VALIDATING_WEBHOOK
 from meshlab.mesh.finding import Finding
 
@@ -25,6 +30,8 @@ OBSERVE_API = "v1alpha1.observe.meshlab.dev"
 
 _RETRY_SECONDS = 1.0
 _RECHECK_SECONDS = 60.0
+OVERLAP = timedelta(hours=1)
+"""How long an older root stays beside a new one: until every replica has been replaced."""
 
 Inject = Callable[[Object], Object]
 Namespaces = Callable[[str], Awaitable[Object]]
@@ -63,11 +70,15 @@ async def _review(request: web.Request) -> Object:
 
 
 class Registration:
-    """Keeps the root certificate in the objects that point the API server here, also when they are made anew."""
+    """Keeps the root certificates in the objects that point the API server here, also when they are made anew.
 
-    def __init__(self, kube: Kube, bundle: bytes) -> None:
+    When one authority follows another, there are replicas of both for a while, and both are known: neither takes
+    the other's root away, and no admission is refused.
+    """
+
+    def __init__(self, kube: Kube, issuer: Issuer) -> None:
         self._kube = kube
-        self._bundle = base64.b64encode(bundle).decode()
+        self._issuer = issuer
         self.done = asyncio.Event()
 
     async def run(self) -> None:
@@ -85,15 +96,35 @@ class Registration:
     async def _write(self) -> None:
         for kind, name in ((MUTATING_WEBHOOK, INJECTOR), (VALIDATING_WEBHOOK, VALIDATOR)):
             configuration = await self._kube.get(kind, name)
-            webhooks = configuration.get("webhooks") or []
-            if any(webhook["clientConfig"].get("caBundle") != self._bundle for webhook in webhooks):
-                patch = [
-                    {"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": self._bundle}
-                    for index in range(len(webhooks))
-                ]
-                await self._kube.patch(kind, name, patch, content_type="application/json-patch+json")
+            patch = []
+            for index, webhook in enumerate(configuration.get("webhooks") or []):
+                if bundle := await self._bundle(webhook["clientConfig"].get("caBundle")):
+                    patch.append({"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle})
+            if patch:
+                await self._kube.patch(kind, name, patch, content_type=JSON_PATCH)
                 log.info("wrote the root certificate into %s %s", kind.kind, name)
         service = await self._kube.get(API_SERVICE, OBSERVE_API)
-        if service["spec"].get("caBundle") != self._bundle:
-            await self._kube.patch(API_SERVICE, OBSERVE_API, {"spec": {"caBundle": self._bundle}})
+        if bundle := await self._bundle(service["spec"].get("caBundle")):
+            await self._kube.patch(API_SERVICE, OBSERVE_API, {"spec": {"caBundle": bundle}})
             log.info("wrote the root certificate into APIService %s", OBSERVE_API)
+
+    async def _bundle(self, written: str | None) -> str:
+        """What has to stand where this stands; empty when it may stay."""
+        have = _certificates(base64.b64decode(written or ""))
+        ours = _certificates(await self._issuer.bundle())
+        began = max(root.not_valid_before_utc for root in ours)
+        wanted = ours | {root for root in have if root.not_valid_before_utc > began or _is_new(began)}
+        if have == wanted:
+            return ""
+        return base64.b64encode(b"".join(sorted(one.public_bytes(Encoding.PEM) for one in wanted))).decode()
+
+
+def _is_new(began: datetime) -> bool:
+    return datetime.now(UTC) - began < OVERLAP
+
+
+def _certificates(pem: bytes) -> set[Certificate]:
+    try:
+        return set(load_pem_x509_certificates(pem))
+    except ValueError:  # not what we wrote: it is replaced
+        return set()

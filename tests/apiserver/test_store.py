@@ -71,6 +71,14 @@ async def test_writes_under_way_build_on_each_other_but_are_not_read(store: Stor
     assert store.get("maps", A) is await second
 
 
+async def test_who_hears_of_a_conflict_can_read_what_it_is_with(store: Store) -> None:
+    first = asyncio.create_task(store.write("maps", A, obj(x="1"), 0))
+    await asyncio.sleep(0)
+    with pytest.raises(VersionConflictError):
+        await store.write("maps", A, obj(x="2"), 0)
+    assert store.get("maps", A) is await first
+
+
 async def test_writes_that_wait_together_share_a_transaction(store: Store) -> None:
     commits = 0
 

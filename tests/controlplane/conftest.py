@@ -19,7 +19,7 @@ from meshlab.dataplane.installed import data_plane
 from meshlab.kube import Kube
 
 LIMIT_SECONDS = 20
-Running = Callable[[Kube], AbstractAsyncContextManager[ControlPlane]]
+Running = Callable[..., AbstractAsyncContextManager[ControlPlane]]
 Eventually = Callable[[Callable[[], object], str], Awaitable[None]]
 
 
@@ -52,9 +52,9 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 
 
 @asynccontextmanager
-async def _running(kube: Kube) -> AsyncIterator[ControlPlane]:
+async def _running(kube: Kube, me: str = "alone") -> AsyncIterator[ControlPlane]:
     """A control plane on free ports, ready."""
-    plane = ControlPlane(kube, data_plane("envoy"), "alone", "127.0.0.1", Ports(0, 0, 0, 0, 0, 0))
+    plane = ControlPlane(kube, data_plane("envoy"), me, "127.0.0.1", Ports(0, 0, 0, 0, 0, 0))
     task = asyncio.create_task(plane.run())
     try:
         await _eventually(lambda: task.done() or all(plane.conditions().values()), "the control plane is ready")
@@ -74,7 +74,7 @@ async def plane(api: Api) -> AsyncIterator[ControlPlane]:
 
 @pytest.fixture
 def running() -> Running:
-    """`async with running(kube) as plane`: one more control plane."""
+    """`async with running(kube, "its-pod") as plane`: one more control plane."""
     return _running
 
 

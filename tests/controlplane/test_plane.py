@@ -108,7 +108,7 @@ async def test_ready_means_read_served_and_registered(api: Api, plane: ControlPl
 
 
 async def test_authorities_that_start_at_once_become_one(api: Api) -> None:
-    made = await asyncio.gather(*(certificate_authority(api.kube, "meshlab-system", "cluster.local") for _ in range(5)))
+    made = await asyncio.gather(*(certificate_authority(api.kube, "cluster.local") for _ in range(5)))
     assert len({authority.certificate.serial_number for authority in made}) == 1
 
 

@@ -96,8 +96,8 @@ def test_the_services_lead_to_every_server_of_the_control_plane() -> None:
     assert (leaders, everybodys) == ({**labels, LABEL: "true"}, labels)
 
 
-def test_webhooks_ask_about_meshed_namespaces_alone() -> None:
-    for obj in manifests.read("control-plane"):
-        for webhook in obj.get("webhooks", ()):
-            selector = webhook["namespaceSelector"]
-            assert selector["matchLabels"] == {"openservicemesh.io/monitored-by": "meshlab"}
+def test_only_meshed_namespaces_depend_on_a_webhook() -> None:
+    webhooks_ = [webhook for obj in manifests.read("control-plane") for webhook in obj.get("webhooks", ())]
+    assert [webhook["failurePolicy"] for webhook in webhooks_] == ["Fail", "Fail", "Ignore"]
+    for webhook in webhooks_[:2]:
+        assert webhook["namespaceSelector"]["matchLabels"] == {"openservicemesh.io/monitored-by": "meshlab"}
