@@ -82,6 +82,7 @@ async def _health(kube: Kube) -> dict[str, Health]:
     nodes = await kube.list(NODE)
     controller = await kube.find(DEPLOYMENT, "meshlab-controller", SYSTEM)
     pods = await kube.list(POD)
+    pods = [pod for pod in pods if pod["status"].get("phase") != "Succeeded"]  # of Jobs, which are done
     unready = [pod for pod in pods if not ready.condition(pod, "Ready")]
     troubles = "".join(f", {pod['metadata']['namespace']}/{pod['metadata']['name']} is not" for pod in unready[:1])
     return {

@@ -68,7 +68,7 @@ def test_what_a_dry_run_prints_can_be_applied_by_kubectl_and_is_not_the_labs_to_
     bare.meshlab(*up, env=visitor)
     assert "0 objects deleted" in bare.meshlab("down", env=visitor)
     assert "meshlab-controller" in bare.kubectl("get", "deployments", "-n", "meshlab-system")
-    bare.kubectl("delete", "-f", "-", "--timeout=60s", stdin=printed)
+    bare.kubectl("delete", "-f", "-", "--ignore-not-found", "--timeout=60s", stdin=printed)
 
 
 def test_an_unknown_context_is_named(bare: Terminal, visitor: dict[str, str]) -> None:

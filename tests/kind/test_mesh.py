@@ -27,8 +27,8 @@ def test_ctrl_c_at_any_step_keeps_what_there_is_and_says_so(terminal: Terminal, 
 
 
 def test_the_readmes_commands_run_as_they_stand(terminal: Terminal, readme: Callable[[str], str]) -> None:
-    commands = readme("On kind").splitlines()
-    assert commands.pop().split() == ["meshlab", "down"], "which comes when the last test is done"
+    *commands, last = readme("On kind").splitlines()
+    assert last.startswith("meshlab down "), "which comes when the last test is done"
     assert "bookthief" in terminal.shell("\n".join(commands))
 
 

@@ -87,7 +87,7 @@ async def proxy_of(story: Story, pod: Object) -> Proxy:
     host, port = await story.address(controller, 15129)
     bundle = next(
         variable["value"]
-        for container in pod["spec"]["containers"]
+        for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])
         for variable in container.get("env", ())
         if variable["name"] == "MESHLAB_CA_BUNDLE"
     )
