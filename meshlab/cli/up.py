@@ -10,6 +10,7 @@ from rich.console import Console
 
 from meshlab.cli.options import Verbs, add_cluster, add_verb
 from meshlab.cli.progress import StepsOnTerminal
+from meshlab.cluster.labs import NETWORKS
 from meshlab.errors import MeshlabError
 from meshlab.kube import dump
 from meshlab.lab import install
@@ -20,6 +21,11 @@ def add(verbs: Verbs) -> None:
     """Describe the verb."""
     parser = add_verb(verbs, "up", run, "start a mesh; safe to repeat")
     add_cluster(parser)
+    help_text = (
+        "pod network of the embedded cluster: of namespaces, where the kernel sees to it that no app goes round its "
+        "proxy, or loopback, where that is up to the app; default: the one it has, or namespaces where they can be had"
+    )
+    parser.add_argument("--network", choices=NETWORKS, default="", help=help_text)
     parser.add_argument("--context", default="", help="an existing cluster instead: a context of your kubeconfig")
     parser.add_argument("--image", default="", help="where that cluster pulls meshlab's image from")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be applied, as YAML")
@@ -43,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
                     kind=arguments.cluster,
                     context=arguments.context,
                     image=arguments.image,
+                    network=arguments.network,
                 )
             )
     except (KeyboardInterrupt, MeshlabError) as error:

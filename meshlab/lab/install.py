@@ -47,13 +47,14 @@ async def start(
     kind: str | None = None,
     context: str = "",
     image: str = "",
+    network: str = "",
 ) -> Started:
     """Start a lab, or finish and repair one that was started. `progress` hears of every step.
 
     `kind` is the cluster's: ``embedded`` or ``kind``. `context` names an existing one, which pulls `image`.
-    Without them: where the lab is, or else embedded.
+    Without them: where the lab is, or else embedded, with the pod `network`: ``namespaces`` or ``loopback``.
     """
-    cluster = cluster_of(name, kind, context=context, image=image)
+    cluster = cluster_of(name, kind, context=context, image=image, network=network)
     installation = Installation(cluster)
     steps = [
         Step("Check this machine", lambda _: asyncio.to_thread(_check_machine, cluster)),

@@ -154,18 +154,27 @@ _labs: dict[str, Lab] = {}
 
 
 def up(
-    cluster: str | None = None, *, name: str | None = None, demo: bool = True, context: str = "", image: str = ""
+    cluster: str | None = None,
+    *,
+    name: str | None = None,
+    demo: bool = True,
+    context: str = "",
+    image: str = "",
+    network: str = "",
 ) -> Lab:
     """Start a lab, or finish and repair one that was started; safe to repeat.
 
     `cluster` is ``embedded`` or ``kind``; or else `context` names an existing one, which pulls `image`. Without them:
-    where the lab is, or embedded. `name` tells labs apart (default: the environment's MESHLAB_NAME, else ``default``).
+    where the lab is, or embedded, whose pod `network` is ``namespaces``, or ``loopback`` where those can't be had.
+    `name` tells labs apart (default: the environment's MESHLAB_NAME, else ``default``).
     `demo` brings the bookstore. In a notebook `%kubectl` and `%%smi` are there afterwards.
     """
     name = name or os.environ.get("MESHLAB_NAME", "default")
     progress = Progress(lab_loop())
     try:
-        started = progress.follow(install.start(name, demo, progress.hear, kind=cluster, context=context, image=image))
+        started = progress.follow(
+            install.start(name, demo, progress.hear, kind=cluster, context=context, image=image, network=network)
+        )
     except (KeyboardInterrupt, MeshlabError) as error:
         error.add_note(lab_loop().run(install.left(name)))
         raise
@@ -193,6 +202,8 @@ def _html(found: status.Status) -> str:
 
 _NETWORKS = {
     "loopback": "loopback (cooperative: an app that ignores http_proxy goes around its sidecar)",
+    "namespaces": "namespaces (pods' networks are their own; the kernel brings every TCP connection of a meshed pod "
+    "to its sidecar)",
     "redirect": "redirect (the kernel brings every TCP connection of a meshed pod to its sidecar)",
 }
 _MODES = {

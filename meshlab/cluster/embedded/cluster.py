@@ -63,6 +63,8 @@ class EmbeddedCluster:
                 # Of another version: it would not know the image that this one writes into pods.
                 await asyncio.to_thread(_end, running[0].pid)
                 running = None
+            if running and self._wanted not in ("", running[0].network):
+                raise other_network(self.name, running[0].network)
             if running is None:
                 await self._start()
             elif not self.state.kubeconfig.exists():
@@ -163,6 +165,13 @@ class EmbeddedCluster:
         finally:
             os.close(writing_end)
             os.close(log)
+
+
+def other_network(lab: str, network: str) -> ClusterError:
+    """The error that says which pod network a lab has, to somebody who wants another."""
+    what = f"its pod network is {network}, and its Services have addresses there"
+    hint = f"start anew with the other one: meshlab down --purge --name {lab}"
+    return ClusterError("ML129", what, about=f"lab {lab}", hint=hint)
 
 
 def write_kubeconfig(state: State, pki: Pki, port: int) -> None:

@@ -24,7 +24,7 @@ import psutil
 from meshlab.cluster.embedded import addresses
 from meshlab.cluster.embedded.apiserver.pki import Pki
 from meshlab.cluster.embedded.apiserver.server import ApiServer
-from meshlab.cluster.embedded.cluster import HOST, write_kubeconfig
+from meshlab.cluster.embedded.cluster import HOST, other_network, write_kubeconfig
 from meshlab.cluster.embedded.controllers import run_controllers
 from meshlab.cluster.embedded.node import Node, networks
 from meshlab.cluster.embedded.node.namespaces.probe import probe
@@ -77,10 +77,10 @@ async def serve(state: State, image: str, network: str, ready: Callable[[], None
 def _choose(lab: str, wanted: str, before: str) -> str:
     """The pod network of a lab. Raises ClusterError ML129 if it has another than the wanted one, ML128 if it can't."""
     if wanted and before and wanted != before:
-        what = f"its pod network is {before}, and its Services have addresses there"
-        hint = f"start anew with the other one: meshlab down --purge --name {lab}"
-        raise ClusterError("ML129", what, about=f"lab {lab}", hint=hint)
-    chosen = wanted or before or networks.LOOPBACK
+        raise other_network(lab, before)
+    chosen = wanted or before
+    if not chosen:
+        return networks.best()
     if chosen == networks.NAMESPACES:
         try:
             probe()
