@@ -233,6 +233,27 @@ async def test_the_server_answers_over_udp_and_several_questions_over_one_tcp_co
         writer.close()
 
 
+async def test_an_answer_is_as_good_as_the_services_are_at_the_moment():
+    class Changing(Fixed):
+        there = False
+
+        def listen(self, changed: Any) -> None:
+            self.changed = changed
+
+        def all(self) -> Iterator[Object]:
+            return iter([STORE] if self.there else [])
+
+    services = Changing()
+    server = NameServer(services, ())  # type: ignore[arg-type]
+    for there in (False, True, False):
+        services.there = there
+        services.changed()
+        for number in (1, 2):
+            query = dns.message.make_query(f"bookstore.{SVC}", "A", id=number)
+            response = dns.message.from_wire(await server.respond(query.to_wire(), tcp=False) or b"")
+            assert (response.id, bool(texts(response))) == (number, there)
+
+
 async def test_without_others_to_ask_there_is_nothing_outside_of_the_cluster():
     async with serving() as address:
         response = await over_udp(address, dns.message.make_query("example.com", "A").to_wire())

@@ -21,7 +21,9 @@ from meshlab.cluster.embedded.node.dns.forward import Server, ask
 from meshlab.cluster.embedded.node.dns.records import Records, records
 from meshlab.cluster.embedded.node.services import Services
 
-_HEADER = 12
+_HEADER, _ID = 12, 2
+_MOST_SAID = 1000
+"""Answers that are kept until a Service changes: pods ask the same over and over."""
 _IDLE_SECONDS = 10.0
 _Address = tuple[str, int]
 
@@ -34,6 +36,7 @@ class NameServer:
         self._services = services
         self._servers = servers
         self._records: Records | None = None
+        self._said: dict[tuple[bytes, bool], bytes] = {}
         services.listen(self._forget)
 
     async def run(self, datagrams: socket.socket, listener: socket.socket) -> None:
@@ -50,10 +53,12 @@ class NameServer:
         """The answer to a query, both as they are on the wire; None to what deserves none."""
         if len(wire) < _HEADER or wire[2] >> 7:
             return None
+        if said := self._said.get((wire[_ID:], tcp)):
+            return wire[:_ID] + said
         try:
             query = dns.message.from_wire(wire)
         except dns.exception.DNSException:
-            return wire[:2] + struct.pack(">HHHHH", dns.flags.QR | dns.rcode.FORMERR, 0, 0, 0, 0)
+            return wire[:_ID] + struct.pack(">HHHHH", dns.flags.QR | dns.rcode.FORMERR, 0, 0, 0, 0)
         response, outside = answer(query, self._current())
         if outside and not response.answer:
             if self._servers:
@@ -63,7 +68,10 @@ class NameServer:
             response.set_rcode(dns.rcode.SERVFAIL if self._servers else dns.rcode.NXDOMAIN)
         elif outside:
             await self._complete(query, response, outside)
-        return response.to_wire() if tcp else to_datagram(query, response)
+        answered = response.to_wire() if tcp else to_datagram(query, response)
+        if not outside and len(self._said) < _MOST_SAID:
+            self._said[wire[_ID:], tcp] = answered[_ID:]
+        return answered
 
     async def _complete(self, query: Message, response: Message, outside: str) -> None:
         """Append what a name outside of the cluster means, to which one inside leads."""
@@ -84,6 +92,7 @@ class NameServer:
 
     def _forget(self) -> None:
         self._records = None
+        self._said.clear()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one query after another, each preceded by its length."""
