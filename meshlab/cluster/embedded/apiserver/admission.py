@@ -6,7 +6,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cluster.embedded.apiserver import addresses, encode, status
+from meshlab.cluster.embedded.apiserver import addresses, encode, metadata, status
 from meshlab.cluster.embedded.apiserver.beginnings import first_state, schedule_class
 from meshlab.cluster.embedded.apiserver.defaults import apply_defaults
 from meshlab.cluster.embedded.apiserver.lifecycle import is_terminating
@@ -44,7 +44,10 @@ class Admission:
     ) -> None:
         """The same for what a patch has made; a real server shows the strategic patch, or all that came of another."""
         report = self._server.surface.check(resource, obj)
+        metadata.tidy(obj)
         shown = go_text(patch) if strategic else encode.dumps(dict(sorted(obj.items()))).decode()
+        if not resource.custom and (problem := metadata.kind_problem(resource, obj)):
+            raise _unpatchable(shown, problem)
         if report.misfit:
             raise _unpatchable(shown, report.misfit.patched if strategic else report.misfit.decoded)
         try:
@@ -129,8 +132,8 @@ class Admission:
         return obj
 
     def _default(self, resource: Resource, obj: Object, old: Object | None) -> None:
+        self._server.surface.default(resource, obj)
         if resource.custom:
-            self._server.surface.default(resource, obj)
             return
         if resource.storage == addresses.STORAGE and old is not None:
             addresses.keep_allocated(obj, old)

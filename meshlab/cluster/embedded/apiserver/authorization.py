@@ -24,13 +24,23 @@ def refuse(user: User, info: RequestInfo, lookup: Lookup) -> str | None:
     if MASTERS in user.groups:
         return None
     missing: list[str] = []
-    if any(allows(rule, info) for rule in rules_of(user, info.namespace, lookup, missing)):
+    if any(allows(rule, info) for rule, _ in grants(user, info.namespace, lookup, missing)):
         return None
     return f"RBAC: {_joined(missing)}" if missing else ""
 
 
-def rules_of(user: User, namespace: str, lookup: Lookup, missing: list[str] | None = None) -> Iterator[Rule]:
-    """Every rule that holds for a user in a namespace; roles that a binding names in vain go to `missing`."""
+def allowed_by(user: User, info: RequestInfo, lookup: Lookup) -> str:
+    """Which binding lets a user do this; empty when none has to."""
+    if MASTERS in user.groups:
+        return ""
+    found = (why for rule, why in grants(user, info.namespace, lookup) if allows(rule, info))
+    return next((f"RBAC: allowed by {why}" for why in found), "")
+
+
+def grants(user: User, namespace: str, lookup: Lookup, missing: list[str] | None = None) -> Iterator[tuple[Rule, str]]:
+    """Every rule that holds for a user in a namespace, and what gives it; roles that a binding names in vain go to
+    `missing`.
+    """
     cluster_roles = {role["metadata"]["name"]: role for role in lookup(f"clusterroles.{GROUP}")}
     roles = {_key(role): role for role in lookup(f"roles.{GROUP}")} if namespace else {}
     bindings = [*lookup(f"clusterrolebindings.{GROUP}")]
@@ -38,12 +48,14 @@ def rules_of(user: User, namespace: str, lookup: Lookup, missing: list[str] | No
         bindings += [b for b in lookup(f"rolebindings.{GROUP}") if b["metadata"].get("namespace") == namespace]
     for binding in bindings:
         where = binding["metadata"].get("namespace", "")
-        if not any(_is_subject(subject, user, where) for subject in binding.get("subjects") or []):
+        subject = next((item for item in binding.get("subjects") or [] if _is_subject(item, user, where)), None)
+        if subject is None:
             continue
         ref = binding["roleRef"]
         role = cluster_roles.get(ref["name"]) if ref["kind"] == "ClusterRole" else roles.get((where, ref["name"]))
         if role is not None:
-            yield from _rules(role, cluster_roles)
+            why = _said(binding, ref, subject, where)
+            yield from ((rule, why) for rule in _rules(role, cluster_roles))
         elif missing is not None:
             missing.append(f'{ref["kind"].lower()}.{GROUP} "{ref["name"]}" not found')
 
@@ -95,6 +107,15 @@ def _rules(role: Mapping[str, Any], cluster_roles: Mapping[str, Mapping[str, Any
         for other in cluster_roles.values():
             if other is not role and wanted and wanted.items() <= labels_of(other).items():
                 yield from _rules(other, cluster_roles)
+
+
+def _said(binding: Mapping[str, Any], ref: Mapping[str, Any], subject: Mapping[str, Any], where: str) -> str:
+    """What a binding does, in a sentence."""
+    own = f"{binding['metadata']['name']}/{where}" if where else binding["metadata"]["name"]
+    kind, name = subject["kind"], subject["name"]
+    name = f"{name}/{subject.get('namespace') or where}" if kind == "ServiceAccount" else name
+    holder = "RoleBinding" if where else "ClusterRoleBinding"
+    return f'{holder} "{own}" of {ref["kind"]} "{ref["name"]}" to {kind} "{name}"'
 
 
 def _key(obj: Mapping[str, Any]) -> tuple[str, str]:

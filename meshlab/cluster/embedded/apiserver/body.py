@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -46,10 +47,14 @@ def parse_yaml(body: bytes) -> Any:
     except ValueError:
         pass
     try:
-        return yaml.load(body, Loader=_Loader)  # noqa: S506  # a SafeLoader that leaves dates alone
+        return _load(body)
     except (yaml.YAMLError, ValueError) as error:
         problem = f"error converting YAML to JSON: {_yaml_problem(error)}"
         raise status.bad_request(f"error decoding YAML: {problem}") from None
+
+
+def _load(body: bytes) -> Any:
+    return yaml.load(body, Loader=_Loader)  # noqa: S506  # a SafeLoader that leaves dates alone
 
 
 def _yaml_problem(error: Exception) -> str:
@@ -57,7 +62,9 @@ def _yaml_problem(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return f"yaml: {error}"
-    return f"yaml: line {mark.line + 1}: {getattr(error, 'problem', '')}"
+    expected = re.match(r"expected (?:the )?(.*), but (?:found|got) ", getattr(error, "problem", None) or "")
+    problem = f"did not find expected {expected[1]}" if expected else getattr(error, "problem", "")
+    return f"yaml: line {mark.line + 1}: {problem}"
 
 
 async def decode(
@@ -79,7 +86,7 @@ async def decode(
         case "application/json":
             obj = _json(body, kind, [] if duplicates is None else duplicates)
         case "application/yaml":
-            obj = parse_yaml(body)
+            obj = _yaml(body, kind)
         case "application/vnd.kubernetes.protobuf":
             obj = decode_protobuf(body)
         case _:
@@ -96,6 +103,13 @@ async def decode(
         if named and not obj.get(field):
             raise _unrecognized(kind, body, f"Object '{word}' is missing in '{body.decode(errors='replace')}'")
     return obj
+
+
+def _yaml(body: bytes, kind: str) -> Any:
+    try:
+        return _load(body)
+    except (yaml.YAMLError, ValueError) as error:
+        raise _unrecognized(kind, body, _yaml_problem(error)) from None
 
 
 def _json(body: bytes, kind: str, duplicates: list[str]) -> Any:

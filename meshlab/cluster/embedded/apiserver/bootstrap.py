@@ -13,10 +13,14 @@ from meshlab.cluster.embedded.apiserver.pki import Pki
 from meshlab.cluster.embedded.apiserver.registry import Registry
 from meshlab.cluster.embedded.apiserver.store import Store
 
+_LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+_ANNOTATIONS = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
+
 
 async def bootstrap(store: Store, registry: Registry, pki: Pki) -> None:
     """Create the roles and bindings of `roles.yaml` and the ConfigMap with the certificate authorities."""
     for obj in yaml.safe_load_all(Path(__file__).with_name("roles.yaml").read_text()):
+        obj["metadata"] |= {"labels": {**_LABELS, **(obj["metadata"].get("labels") or {})}, "annotations": _ANNOTATIONS}
         await create_missing(store, registry, obj)
     await create_missing(store, registry, _authentication(pki))
 

@@ -25,13 +25,18 @@ FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 _RULES = "x-kubernetes-validations"
 
 
-def prepare(crd: Crd, old: Mapping[str, Any] | None, others: Iterable[Mapping[str, Any]]) -> list[Cause]:
-    """Fill in defaults and status; what is wrong, if anything. `others` are the definitions that exist."""
-    spec = crd["spec"]
+def complete(crd: Crd) -> None:
+    """Fill in defaults."""
+    spec = crd.setdefault("spec", {})
     names = spec.setdefault("names", {})
     names.setdefault("singular", names.get("kind", "").lower())
     names.setdefault("listKind", f"{names.get('kind', '')}List")
     spec.setdefault("conversion", {}).setdefault("strategy", "None")
+
+
+def prepare(crd: Crd, old: Mapping[str, Any] | None, others: Iterable[Mapping[str, Any]]) -> list[Cause]:
+    """Fill in the status; what is wrong, if anything. `others` are the definitions that exist."""
+    spec = crd["spec"]
     causes = problems(crd)
     if old is not None and not causes:
         causes = [

@@ -232,6 +232,10 @@ def _binding(obj: Object) -> None:
             fill(subject, "apiGroup", _RBAC)
 
 
+def _role(obj: Object) -> None:
+    obj.setdefault("rules", None)
+
+
 def _network_policy(obj: Object) -> None:
     spec = _spec(obj)
     for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
@@ -272,6 +276,8 @@ _DEFAULTS: dict[str, Callable[[Object], None]] = {
     "jobs.batch": _job,
     "cronjobs.batch": _cron_job,
     "endpointslices.discovery.k8s.io": _endpoint_slice,
+    f"clusterroles.{_RBAC}": _role,
+    f"roles.{_RBAC}": _role,
     f"clusterrolebindings.{_RBAC}": _binding,
     f"rolebindings.{_RBAC}": _binding,
     "networkpolicies.networking.k8s.io": _network_policy,

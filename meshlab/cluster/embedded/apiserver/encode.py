@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _WHOLE = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 _STREAMS = ("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
+_TEXT = "tag:yaml.org,2002:str"
+_PARAMETERS = {"as", "v", "g", "q", "stream", "pretty", "charset"}
 _VIEWS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 _PARTIAL = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
 
@@ -42,9 +45,11 @@ def negotiate(accept: str, *, watch: bool = False, writing: bool = False) -> For
         media, *parameters = [piece.strip() for piece in part.split(";")]
         settings = dict(piece.partition("=")[::2] for piece in parameters)
         view = settings.get("as", "")
+        if not settings.keys() <= _PARAMETERS:
+            continue
         if view and (view not in _VIEWS or (settings.get("v"), settings.get("g")) != ("v1", "meta.k8s.io")):
             unknown_view = True
-        elif media in ("application/json", "application/*", "*/*"):
+        elif media in ("application/json", "*/*"):
             return Form(view)
         elif media == "application/yaml" and not watch:
             return Form(view, media)
@@ -63,7 +68,7 @@ def dumps(obj: Any) -> bytes:
 def respond(form: Form, body: Any, code: int = 200, warnings: Sequence[str] = ()) -> web.Response:
     """An answer with a body that is JSON already (bytes) or has to become JSON or YAML."""
     if form.media == "application/yaml":
-        body = yaml.safe_dump(json.loads(body) if isinstance(body, bytes) else body, sort_keys=True).encode()
+        body = yaml.dump(json.loads(body) if isinstance(body, bytes) else body, Dumper=_Dumper, width=math.inf).encode()
     elif not isinstance(body, bytes):
         body = dumps(body)
     answer = web.Response(status=code, body=body, content_type=form.media)
@@ -71,6 +76,17 @@ def respond(form: Form, body: Any, code: int = 200, warnings: Sequence[str] = ()
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         answer.headers.add("Warning", f'299 - "{escaped}"')
     return answer
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML as Go writes it: keys in order, and double quotes where quotes are needed."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        plain = self.resolve(yaml.ScalarNode, text, (True, False)) == _TEXT  # type: ignore[no-untyped-call]
+        return self.represent_scalar(_TEXT, text, style="|" if "\n" in text else None if plain else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def view(

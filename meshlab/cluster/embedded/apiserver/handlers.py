@@ -54,6 +54,8 @@ class Handlers:
         """Answer a request for a resource, or refuse it."""
         info = call.info
         resource = self._server.registry.find(info.group, info.version, info.resource)
+        if resource is None and info.group not in self._server.registry.group_versions():
+            return web.Response(status=404, text="404 page not found\n")
         if resource is None or _misplaced(info, resource):
             raise status.no_such_path()
         if resource.group == metrics.GROUP and info.verb in resource.verbs:
@@ -77,6 +79,8 @@ class Handlers:
         """A kind that is a question: answered, never stored."""
         obj = await body.decode(call.http, resource.kind, self._server.surface.decode_protobuf)
         metadata.fit(resource, obj, call.info.namespace, "")
+        if resource.kind.endswith("AccessReview") or resource.kind == "TokenReview":
+            self.writer.managers(call, resource).record(obj, None)
         answer = await self._server.surface.review(call, obj)
         return encode.respond(encode.PLAIN, answer, 201, warnings=call.warnings)
 

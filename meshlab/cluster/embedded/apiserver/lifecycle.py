@@ -79,12 +79,12 @@ class Remover:
             if matches and not matches(item.obj):
                 continue
             try:
-                stored, _ = await self.remove(call, resource, item.key, options)
+                await self.remove(call, resource, item.key, options)
             except status.StatusError as error:
                 if error.reason != "NotFound":
                     raise
             else:
-                removed.append(item_bytes(resource, stored))
+                removed.append(item_bytes(resource, item))
         metadata = {"resourceVersion": str(self._server.store.version)}
         head = encode.dumps({"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata})
         return encode.respond(encode.PLAIN, b'%s,"items":[%s]}' % (head[:-1], b",".join(removed)))

@@ -124,8 +124,8 @@ class ApplyManagers:
         self._require_no_conflict(live, others, changed)
         others = _without(others, removed | changed)
         applied = _with_fields(self._entry, fields)
-        if mine and applied["fieldsV1"] == mine.get("fieldsV1") and not (removed or changed):
-            applied = mine
+        if not removed and not changed:
+            applied = _at_time(applied, mine)
         merged["metadata"]["managedFields"] = _in_order([*others, *([applied] if fields else [])])
         self._follow_last_applied(live, merged)
         return merged
@@ -181,6 +181,12 @@ def _with_fields(entry: Entry, fields: Iterable[Path]) -> Entry:
     return {**head, "time": now(), "fieldsType": "FieldsV1", "fieldsV1": to_fields_v1(frozenset(fields)), **subresource}
 
 
+def _at_time(entry: Entry, before: Entry | None) -> Entry:
+    """An entry that changes nothing but who owns what keeps its time; a new one has none."""
+    time = (before or {}).get("time")
+    return {key: time if key == "time" else value for key, value in entry.items() if key != "time" or time}
+
+
 def _fields_of(entry: Entry) -> FieldSet:
     return frozenset(from_fields_v1(entry.get("fieldsV1") or {}))
 
@@ -221,13 +227,18 @@ def _empty(resource: Resource) -> Object:
     template: Object = {"metadata": {}, "spec": {"containers": None}}
     workload: Object = {"selector": None, "strategy": {}, "updateStrategy": {}, "template": template}
     specs: dict[str, Object] = {
+        "persistentvolumeclaims": {"resources": {}},
+        "networkpolicies.networking.k8s.io": {"podSelector": {}},
+        "horizontalpodautoscalers.autoscaling": {"scaleTargetRef": {"kind": "", "name": ""}},
+        "customresourcedefinitions.apiextensions.k8s.io": {"names": {}},
         "pods": {"containers": None},
         "jobs.batch": {"template": template},
         "cronjobs.batch": {"schedule": None, "jobTemplate": {"metadata": {}, "spec": {"template": template}}},
         **dict.fromkeys(_WORKLOADS, workload),
     }
     spec = specs.get(resource.storage, {})
-    return {"metadata": {}, "spec": spec, "status": {}}
+    others: dict[str, Object] = {"podtemplates": {"template": template}, "events": {"source": {}}}
+    return {"metadata": {}, "spec": spec, "status": {}, **others.get(resource.storage, {})}
 
 
 def _last_applied(live: Object, rules: Rules) -> FieldSet:

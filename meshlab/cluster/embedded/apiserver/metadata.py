@@ -72,13 +72,19 @@ def _fit_kind(resource: Resource, obj: dict[str, Any]) -> None:
         if resource.custom:
             raise _misfit_of_custom_kind(resource, obj)
         own = f'{kind} in version "{version.rpartition("/")[2]}" cannot be handled as a {resource.kind}'
-        if (version, kind) not in builtin_kinds():
-            problem = f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:110"'
-        else:
-            group = resource.group.partition(".")[0] or "core"
-            problem = f"converting ({version}.{kind}) to ({group}.{resource.kind}): unknown conversion"
-        raise status.bad_request(f"{own}: {problem}")
+        raise status.bad_request(f"{own}: {kind_problem(resource, obj)}")
     obj["kind"], obj["apiVersion"] = kind, version
+
+
+def kind_problem(resource: Resource, obj: dict[str, Any]) -> str:
+    """What is wrong with the kind and version of an object that is to be of a built-in kind; empty when they fit."""
+    kind, version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
+    if (kind, version) == (resource.kind, resource.api_version):
+        return ""
+    if (version, kind) not in builtin_kinds():
+        return f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:110"'
+    group = resource.group.partition(".")[0] or "core"
+    return f"converting ({version}.{kind}) to ({group}.{resource.kind}): unknown conversion"
 
 
 def _misfit_of_custom_kind(resource: Resource, obj: dict[str, Any]) -> status.StatusError:

@@ -52,7 +52,7 @@ class Paths:
             case ["openapi", "v3", "api" | "apis", *place]:
                 return await self._openapi(call, place)
             case ["version"]:
-                return web.Response(text=json.dumps(discovery.version(), indent=2), content_type=_JSON)
+                return web.Response(body=json.dumps(discovery.version(), indent=2).encode(), content_type=_JSON)
             case ["openid", "v1", "jwks"]:
                 return web.Response(body=encode.dumps(self._tokens.jwks()), content_type="application/jwk-set+json")
         return None

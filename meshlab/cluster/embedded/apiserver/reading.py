@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from meshlab.cluster.embedded.apiserver import encode, status
+from meshlab.cluster.embedded.apiserver import encode, go_json, status
 from meshlab.cluster.embedded.apiserver.encode import Form
 from meshlab.cluster.embedded.apiserver.history import Event
 from meshlab.cluster.embedded.apiserver.options import ListOptions, bad_version
@@ -264,7 +264,7 @@ def _token(version: int, after: tuple[str, str]) -> str:
 
 def _parse_token(token: str) -> tuple[int, tuple[str, str]]:
     try:
-        fields = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        fields = go_json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         namespace, _, name = fields["start"].partition("/")
         return int(fields["rv"]), (namespace, name)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -51,7 +51,7 @@ def broken_rules(resource: Resource, obj: Object, old: Object | None, subresourc
         return list(ephemeral_rules(obj, old))
     causes = list(_metadata(resource, obj["metadata"]))
     if old is not None:
-        causes += _unchanging(obj["metadata"], old["metadata"])
+        causes += [*_unchanging(obj["metadata"], old["metadata"])] * 2  # a real server, too, checks it twice
     if not resource.custom and subresource != "status":  # rules may have grown stricter than what was stored
         for rules in (pod_rules, service_rules, workload_rules, batch_rules, config_rules):
             causes += rules(resource.storage, obj, old)

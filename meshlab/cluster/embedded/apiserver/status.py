@@ -113,11 +113,11 @@ def not_acceptable(accepted: Iterable[str]) -> StatusError:
     return StatusError(406, "NotAcceptable", message)
 
 
-def already_exists(resource: Resource, name: str) -> StatusError:
-    """409: an object of that name is there."""
-    return StatusError(
-        409, "AlreadyExists", f'{resource.group_resource} "{name}" already exists', _about(resource, name)
-    )
+def already_exists(resource: Resource, name: str, *, ending: bool = False) -> StatusError:
+    """409: an object of that name is there, though perhaps on its way out."""
+    message = f'{resource.group_resource} "{name}" already exists'
+    about = _about(resource, name)
+    return StatusError(409, "AlreadyExists", f"object is being deleted: {message}" if ending else message, about)
 
 
 def conflict(resource: Resource, name: str, why: str) -> StatusError:
@@ -148,7 +148,8 @@ def unsupported_media_type(accepted: Iterable[str]) -> StatusError:
 def invalid(resource: Resource, name: str, causes: Iterable[Cause]) -> StatusError:
     """422: the object breaks rules of its kind."""
     causes = list(causes)
-    said = str(causes[0]) if len(causes) == 1 else f"[{', '.join(map(str, causes))}]"
+    distinct = list(dict.fromkeys(map(str, causes)))
+    said = distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]"
     details = {
         **({"name": name} if name else {}),
         **({"group": resource.group} if resource.group else {}),
@@ -218,13 +219,21 @@ def not_found_value(field: str, value: Any) -> Cause:
     return Cause("FieldValueNotFound", f"Not found: {_show(value)}", field)
 
 
+_ESCAPES = str.maketrans({
+    **{chr(code): f"\\x{code:02x}" for code in (*range(32), 127)},
+    "\\": "\\\\", '"': '\\"', "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r",
+    "\t": "\\t", "\v": "\\v",
+})  # fmt: skip
+"""How Go quotes a text."""
+
+
 def _show(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return "null"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return '"' + value.translate(_ESCAPES) + '"'
     if isinstance(value, (int, float)):
         return str(value)
     return json.dumps(value, separators=(",", ":"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from meshlab.cluster.embedded.apiserver import status
 from meshlab.cluster.embedded.apiserver.merge_rules import rule
+from meshlab.cluster.embedded.apiserver.misfits import go_text
 
 _DELETE_PLAIN = "$deleteFromPrimitiveList/"
 _ORDER = "$setElementOrder/"
@@ -26,7 +27,7 @@ def _merge_map(target: dict[str, Any], patch: dict[str, Any], path: _Path) -> di
     if directive == "delete":
         return {}
     if directive not in (None, "replace", "merge"):
-        raise status.bad_request(f"Unknown patch type found: {directive}")
+        raise status.StatusError(500, "", f"unknown patch type: {directive} in map: {go_text(patch)}")
     merged = {} if directive == "replace" else dict(target)
     if "$retainKeys" in patch:
         _retain(merged, patch)

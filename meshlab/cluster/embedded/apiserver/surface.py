@@ -17,6 +17,7 @@ from meshlab.cluster.embedded.apiserver import (
     body,
     crd,
     encode,
+    metadata,
     protobuf,
     reviews,
     schema,
@@ -33,6 +34,7 @@ from meshlab.cluster.embedded.apiserver.forward import Forwarder
 from meshlab.cluster.embedded.apiserver.misfits import Misfit
 from meshlab.cluster.embedded.apiserver.paths import Paths
 from meshlab.cluster.embedded.apiserver.proxy import proxy
+from meshlab.cluster.embedded.apiserver.registry import Resource
 from meshlab.cluster.embedded.apiserver.request import Attributes, Call, RequestInfo, User
 from meshlab.cluster.embedded.apiserver.schema_validation import validate
 from meshlab.cluster.embedded.apiserver.status import Cause
@@ -43,10 +45,10 @@ from meshlab.cluster.embedded.apiserver.webhooks import Webhooks
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from meshlab.cluster.embedded.apiserver.registry import Resource
     from meshlab.cluster.embedded.apiserver.server import ApiServer
 
 
+_TOKEN_REQUEST = Resource("authentication.k8s.io", "v1", "tokenrequests", "tokenrequest", "TokenRequest")
 _INSTEAD = " is not there in the embedded cluster; a cluster of kind has it"
 _REFUSALS = {
     "ephemeralcontainers": "a debug container (kubectl debug)",
@@ -141,7 +143,10 @@ class Surface:
         `obj` is the parent.
         """
         if call.info.subresource == "token":
-            request = await body.decode(call.http, "TokenRequest", self.decode_protobuf)
+            request = await body.decode(call.http, _TOKEN_REQUEST.kind, self.decode_protobuf)
+            if problem := metadata.kind_problem(_TOKEN_REQUEST, request):
+                subject = f'{request["kind"]} in version "{request["apiVersion"]}"'
+                raise status.bad_request(f"{subject} cannot be handled as a {_TOKEN_REQUEST.kind}: {problem}")
             return encode.respond(encode.PLAIN, self.tokens.request(obj, request), 201)
         if call.info.subresource == "proxy":
             return await proxy(call, self.server.store, self.forwarder)
@@ -154,7 +159,13 @@ class Surface:
         return protobuf.decode(data)
 
     def default(self, resource: Resource, obj: dict[str, Any]) -> None:
-        """Fill in the defaults of a custom kind's schema and prune what it doesn't know, in place."""
+        """Fill in defaults in place: those of a custom kind's schema (what it doesn't know is pruned), and those of the
+        kinds the surface owns.
+        """
+        if resource.storage == crd.COLLECTION:
+            crd.complete(obj)
+        elif resource.storage in webhook_config.COLLECTIONS:
+            webhook_config.complete(obj)
         if resource.schema is not None:
             schema.prune(resource.schema, obj)
             schema.default(resource.schema, obj)
@@ -184,7 +195,7 @@ class Surface:
         if resource.storage == aggregation.COLLECTION:
             return aggregation.prepare(obj)
         if resource.storage in webhook_config.COLLECTIONS:
-            return webhook_config.prepare(obj)
+            return webhook_config.problems(obj)
         return []
 
     async def mutate(self, attributes: Attributes) -> dict[str, Any] | None:

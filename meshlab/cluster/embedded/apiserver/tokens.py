@@ -101,7 +101,10 @@ class Tokens:
         return {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {**{key: metadata[key] for key in ("name", "namespace")}, "creationTimestamp": _time(now)},
+            "metadata": {
+                **{key: metadata[key] for key in ("name", "namespace", "uid")},
+                "creationTimestamp": _time(now),
+            },
             "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": bound},
             "status": {"token": token, "expirationTimestamp": _time(now + seconds)},
         }

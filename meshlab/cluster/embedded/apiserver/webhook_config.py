@@ -25,11 +25,16 @@ _VERSIONS = ("v1", "v1beta1")
 _DEFAULTS = {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "timeoutSeconds": 10}
 
 
-def prepare(configuration: dict[str, Any]) -> list[Cause]:
-    """Fill in defaults; what is wrong, if anything."""
+def problems(configuration: Mapping[str, Any]) -> list[Cause]:
+    """What is wrong, if anything."""
+    webhooks = enumerate(configuration.get("webhooks") or [])
+    return [cause for index, webhook in webhooks for cause in _problems(webhook, f"webhooks[{index}]")]
+
+
+def complete(configuration: dict[str, Any]) -> None:
+    """Fill in defaults."""
     mutating = configuration.get("kind") == "MutatingWebhookConfiguration"
-    causes: list[Cause] = []
-    for index, webhook in enumerate(configuration.get("webhooks") or []):
+    for webhook in configuration.get("webhooks") or []:
         for key, value in _DEFAULTS.items():
             webhook.setdefault(key, value)
         for key in ("namespaceSelector", "objectSelector"):
@@ -41,8 +46,6 @@ def prepare(configuration: dict[str, Any]) -> list[Cause]:
         service = (webhook.get("clientConfig") or {}).get("service")
         if service:
             service.setdefault("port", 443)
-        causes += _problems(webhook, f"webhooks[{index}]")
-    return causes
 
 
 def _problems(webhook: Mapping[str, Any], path: str) -> Iterator[Cause]:
@@ -73,12 +76,12 @@ def _problems(webhook: Mapping[str, Any], path: str) -> Iterator[Cause]:
 
 
 def _rule(rule: Mapping[str, Any], path: str) -> Iterator[Cause]:
-    for key in ("operations", "apiGroups", "apiVersions", "resources"):
-        if not rule.get(key):
-            yield required(f"{path}.{key}")
     for index, operation in enumerate(rule.get("operations") or []):
         if operation not in _OPERATIONS:
             yield unsupported_value(f"{path}.operations[{index}]", operation, _OPERATIONS)
+    for key in ("operations", "apiGroups", "apiVersions", "resources"):
+        if not rule.get(key):
+            yield required(f"{path}.{key}")
     for key, noun in (("apiGroups", "API groups"), ("apiVersions", "API versions")):
         found = rule.get(key) or []
         if "*" in found and len(found) > 1:

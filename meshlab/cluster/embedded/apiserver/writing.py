@@ -84,7 +84,9 @@ class Writer:
                 return await self._store(resource, new, None, options)
             except VersionConflictError:
                 continue
-        raise status.already_exists(resource, new["metadata"]["name"])
+        there = self._server.store.newest(resource.storage, (call.info.namespace, new["metadata"]["name"]))
+        ending = there is not None and lifecycle.is_terminating(there.obj)
+        raise status.already_exists(resource, new["metadata"]["name"], ending=ending)
 
     async def update(self, call: Call, resource: Resource) -> web.StreamResponse:
         """Replace an object, or its status."""
@@ -114,10 +116,16 @@ class Writer:
             return await self._apply(call, form, resource, patch, options)
 
         def change(old: Object) -> Object:
+            uid = old["metadata"]["uid"]
             new = patched(old, media, patch)
-            metadata.fit(resource, new, call.info.namespace, call.info.name)
+            if not isinstance(new.get("metadata"), dict):
+                new["metadata"] = {}
             strategic = media == STRATEGIC_PATCH
             self._admission.check_patched(call, resource, new, options, patch, strategic=strategic)
+            metadata.fit(resource, new, call.info.namespace, call.info.name)
+            if new["metadata"].get("uid") not in (None, "", uid):
+                cause = status.invalid_value("metadata.uid", new["metadata"]["uid"], "field is immutable")
+                raise status.invalid(resource, call.info.name, [cause, cause])
             return new
 
         managers = self.managers(call, resource)
@@ -216,7 +224,11 @@ class Writer:
         found, uid = newest.obj["metadata"], new["metadata"].get("uid")
         name = found["name"]
         if uid and uid != found["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {found['uid']}"
+            key = "/".join(filter(None, ("/registry", resource.plural, found.get("namespace"), name)))
+            problem = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {found['uid']}"
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: {problem}"
+            )
             raise status.conflict(resource, name, why)
         if new["metadata"].get("resourceVersion") not in (None, "", "0", str(newest.version)):
             raise status.conflict(resource, name, status.STALE)
