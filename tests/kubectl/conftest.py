@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from meshlab.kube import dump
 from meshlab.lab.kubectl import find_kubectl
 from meshlab.manifests import read
 from meshlab.version import __version__
+
+from .terminals import Terminal
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,14 +38,23 @@ class Kubectl:
     def command(self, *arguments: str) -> list[str]:
         return [str(find_kubectl()), "--kubeconfig", str(self.kubeconfig), "-n", self.namespace, *arguments]
 
-    def __call__(self, *arguments: str, stdin: str = "", fails: bool = False) -> str:
-        """What it prints, on either stream; it has to succeed, or to fail."""
+    def __call__(self, *arguments: str, stdin: str = "", fails: bool | None = False) -> str:
+        """What it prints, on either stream; it has to succeed, or to fail; None: whichever."""
         done = subprocess.run(
             self.command(*arguments), input=stdin, capture_output=True, text=True, timeout=120, check=False
         )
         said = done.stdout + done.stderr
-        assert bool(done.returncode) == fails, f"kubectl {' '.join(arguments)}: {said}"
+        assert fails is None or bool(done.returncode) == fails, f"kubectl {' '.join(arguments)}: {said}"
         return said
+
+    def apply(self, kind: str, name: str, spec: Any, api_version: str = "v1") -> None:
+        """Create an object, or change it."""
+        obj = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        self("apply", "-f", "-", stdin=dump(obj))
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Run it to its end, whatever that is."""
+        return subprocess.run(self.command(*arguments), input=stdin, capture_output=True, timeout=120, check=False)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """kubectl in the background, its output to be read."""
@@ -77,6 +89,81 @@ def kubectl(request: pytest.FixtureRequest, where: str) -> Iterator[Kubectl]:
     kubectl("create", "namespace", kubectl.namespace)
     yield kubectl
     kubectl("delete", "namespace", kubectl.namespace, "--timeout=60s")
+
+
+@pytest.fixture(scope="session")
+def busy(kubectl: Kubectl) -> str:
+    """The name of a Deployment and Service whose one pod has something to get into.
+
+    Its containers: `server` answers at two ports, `reader` says what it reads, `screen` is a shell on a terminal.
+    """
+    work = {"volumeMounts": [{"name": "work", "mountPath": "/work"}], "workingDir": "/work"}
+    reader = ["sh", "-c", 'while read line; do echo "got $line"; done; sleep 3600']
+    containers = [
+        {
+            "name": "server",
+            "command": ["python", "-c", SERVER],
+            "readinessProbe": {"tcpSocket": {"port": 8081}, "periodSeconds": 1},
+            **work,
+        },
+        {"name": "reader", "command": reader, "stdin": True},
+        {"name": "screen", "command": ["sh"], "stdin": True, "tty": True},
+    ]
+    spec = {
+        "containers": [{"image": kubectl.image, **container} for container in containers],
+        "volumes": [{"name": "work", "emptyDir": {}}],
+        "terminationGracePeriodSeconds": 1,
+    }
+    labels = {"app": "busy"}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    kubectl.apply("Deployment", "busy", {"selector": {"matchLabels": labels}, "template": template}, "apps/v1")
+    kubectl.apply("Service", "busy", {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]})
+    kubectl("rollout", "status", "deployment/busy", "--timeout=60s")
+    return "busy"
+
+
+SERVER = """
+import asyncio, os, sys
+async def upper(reader, writer):  # each line in capitals, and a farewell when the client has said all
+    async for line in reader:
+        writer.write(line.upper())
+        await writer.drain()
+    writer.write(b"BYE")
+    writer.close()
+async def flood(reader, writer):  # so many bytes as the first line asks for
+    left = int(await reader.readline())
+    while left:
+        writer.write(bytes(min(left, 65536)))
+        left -= min(left, 65536)
+        await writer.drain()
+    writer.close()
+async def main():
+    where = os.environ.get("BIND_ADDRESS", "0.0.0.0")
+    await asyncio.start_server(upper, where, 8080)
+    await asyncio.start_server(flood, where, 8081)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def terminal(kubectl: Kubectl) -> Iterator[Callable[..., Terminal]]:
+    """Runs kubectl on a terminal."""
+    opened: list[Terminal] = []
+
+    def run(*arguments: str) -> Terminal:
+        opened.append(Terminal(kubectl.command(*arguments)))
+        return opened[-1]
+
+    yield run
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def pod(kubectl: Kubectl, busy: str) -> str:
+    """The name of the busy Deployment's pod."""
+    return kubectl("get", "pods", "-l", f"app={busy}", "-o", "jsonpath={.items[0].metadata.name}")
 
 
 @pytest.fixture(scope="session")

@@ -9,5 +9,6 @@ import os
 import sys
 import termios
 
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # there is no shell to be had
+if __name__ == "__main__":
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # there is no shell to be had
