@@ -57,8 +57,8 @@ async def aggregated(kube: Kube, api_services: Collection[Object]) -> None:
                     return
     except TimeoutError:
         about = f"APIService {min(waiting)}"
-        conditions = (found.store.get(("", min(waiting)), {}).get("status") or {}).get("conditions") or []
-        what = "; ".join(row.get("message", "") for row in conditions) or "the API server says nothing of it"
+        said = conditions(found.store.get(("", min(waiting)), {}))
+        what = "; ".join(row.get("message", "") for row in said) or "the API server says nothing of it"
         raise ClusterError("ML130", what, about=about, hint=f"kubectl describe apiservice {min(waiting)}") from None
 
 
@@ -94,13 +94,19 @@ def rolled_out(deployment: Object | None) -> bool:
 
 def condition(obj: Object, type_: str) -> bool:
     """Whether a condition of an object's status is True."""
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    return any(row["type"] == type_ and row["status"] == "True" for row in conditions)
+    return any(row["type"] == type_ and row["status"] == "True" for row in conditions(obj))
+
+
+def conditions(obj: Object) -> list[Object]:
+    """The conditions of an object's status."""
+    return (obj.get("status") or {}).get("conditions") or []
 
 
 async def _not_ready(kube: Kube, waiting: list[Key]) -> ClusterError:
     namespace, name = waiting[0]
-    reasons = [reason for pod in await kube.list(POD, namespace) for reason in pod_troubles(pod)]
+    deployment = await kube.find(DEPLOYMENT, name, namespace) or {}
+    refusals = [row["message"] for row in conditions(deployment) if row["type"] == "ReplicaFailure"]
+    reasons = refusals + [reason for pod in await kube.list(POD, namespace) for reason in pod_troubles(pod)]
     what = f"it is not ready after {_LONGEST_SECONDS} s" + (f": {'; '.join(sorted(set(reasons)))}" if reasons else "")
     about = str(Ref("Deployment", name, namespace))
     return ClusterError("ML130", what, about=about, hint=f"kubectl describe pods -n {namespace}")

@@ -3,67 +3,119 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import subprocess
-from typing import TYPE_CHECKING
+import time
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
-from meshlab.kube.objects import POD
+from meshlab.kube import ApiError
+from meshlab.kube.objects import DEPLOYMENT, LEASE, POD
+from meshlab.lab.ready import condition
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
     from tests.conftest import RunningLab
     from tests.story.conftest import Story
 
 pytestmark = pytest.mark.e2e
 
+SYSTEM, CONTROLLER = "meshlab-system", "meshlab-controller"
 CALLS = 300
+WRONG = '{"spec":{"traffic":{"outboundIPRangeExclusionList":["10.0.0.1/8"]}}}'
+ON_THE_NODE = """
+for pid in $(pgrep -f '^python -m meshlab.controlplane'); do
+  if grep -qzx "POD_NAME=$1" /proc/$pid/environ; then kill -KILL $pid; fi
+done
+"""
 
 
-def kill_control_plane(demo: RunningLab, home: Path) -> None:
-    """Kill the processes that the node runs for the control plane: all replicas of it at once."""
+def kill(demo: RunningLab, pod: str) -> None:
+    """Kill the process that the node runs for a pod of the control plane."""
     if demo.kind == "kind":
         node = ("docker", "exec", f"meshlab-{demo.name}-control-plane")
-        subprocess.run([*node, "pkill", "-KILL", "-f", "^python -m meshlab.controlplane"], check=True)
+        subprocess.run([*node, "sh", "-c", ON_THE_NODE, "kill", pod], check=True)
         return
-    found = [process for process in psutil.process_iter() if _is_control_plane(process, home)]
-    assert len(found) == 1, found
-    os.kill(found[0].pid, signal.SIGKILL)
+    (process,) = [process for process in psutil.process_iter() if _runs_for(process, pod)]
+    process.kill()
 
 
-def _is_control_plane(process: psutil.Process, home: Path) -> bool:
+def _runs_for(process: psutil.Process, pod: str) -> bool:
     try:
-        runs = process.cmdline()[1:] == ["-m", "meshlab.controlplane"]
-        return runs and process.environ().get("MESHLAB_CONTAINER_ROOT", "").startswith(f"{home}/labs/demo/")
+        return process.cmdline()[1:] == ["-m", "meshlab.controlplane"] and process.environ().get("POD_NAME") == pod
     except psutil.Error:
         return False
 
 
-async def restarts(story: Story) -> dict[str, tuple[int, bool]]:
-    """Of each replica how often its container was restarted, and whether it is ready."""
-    pods = await story.kube.list(POD, "meshlab-system")
-    found = {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0] for pod in pods}
-    return {name: (status["restartCount"], status["ready"]) for name, status in found.items()}
+async def leader(story: Story) -> str:
+    lease = await story.kube.get(LEASE, CONTROLLER, SYSTEM)
+    return str(lease["spec"]["holderIdentity"])
+
+
+async def container(story: Story, pod: str) -> dict[str, Any]:
+    found = await story.kube.get(POD, pod, SYSTEM)
+    return dict(found["status"]["containerStatuses"][0])
+
+
+async def scale(story: Story, replicas: int) -> None:
+    """Have so many control planes, all ready, and no other that is still ending."""
+    await story.kube.patch(DEPLOYMENT, CONTROLLER, {"spec": {"replicas": replicas}}, SYSTEM)
+
+    async def done() -> bool:
+        pods = await story.kube.list(POD, SYSTEM, labels=f"app={CONTROLLER}")
+        return len(pods) == replicas and all(condition(pod, "Ready") for pod in pods)
+
+    await story.until(done, f"{replicas} control planes are ready")
+
+
+@asynccontextmanager
+async def replicas(story: Story, wanted: int) -> AsyncIterator[None]:
+    """So many control planes, and as many as before afterwards."""
+    before: int = (await story.kube.get(DEPLOYMENT, CONTROLLER, SYSTEM))["spec"]["replicas"]
+    await scale(story, wanted)
+    try:
+        yield
+    finally:
+        await scale(story, before)
+
+
+async def followed(story: Story, last: str) -> float:
+    """Wait until another leads and all proxies have found it; the moment when it had the lease."""
+
+    async def another() -> bool:
+        return await leader(story) not in {"", last}
+
+    async def found() -> bool:
+        with suppress(ApiError):  # the API server asks the new leader before it passes anything on
+            mesh = await story.observed("mesh")
+            return bool(mesh["connected"] == mesh["proxies"])
+        return False
+
+    await story.until(another, f"another leads than {last}")
+    moment = time.monotonic()
+    await story.until(found, "the proxies are told by the new leader")
+    return moment
 
 
 async def test_killed_while_traffic_runs_no_request_fails_and_a_later_change_is_enforced(
-    story: Story, demo: RunningLab, home: Path
+    story: Story, demo: RunningLab
 ) -> None:
     await story.mode(permissive=False)
     await story.policies()
-    before = await restarts(story)
+    killed = await leader(story)
+    before = await container(story, killed)
 
     counting = asyncio.create_task(story.count("bookbuyer", CALLS))
-    await asyncio.to_thread(kill_control_plane, demo, home)
+    await asyncio.to_thread(kill, demo, killed)
     count = await counting
     assert set(count.statuses) == {"200"}, count
 
     async def back() -> bool:
-        return await restarts(story) == {name: (count + 1, True) for name, (count, _) in before.items()}
+        now = await container(story, killed)
+        return bool(now["restartCount"] == before["restartCount"] + 1 and now["ready"])
 
     await story.until(back, "the control plane is back")
     assert set((await story.count("bookthief", 20)).statuses) == {"403"}
@@ -73,3 +125,44 @@ async def test_killed_while_traffic_runs_no_request_fails_and_a_later_change_is_
     assert set(thief.statuses) == {"200"}
     await story.sources("bookbuyer")
     assert set((await story.count("bookthief", CALLS)).statuses) == {"403"}
+
+
+async def test_when_the_leader_goes_another_has_its_place_and_no_request_fails(story: Story) -> None:
+    await story.mode(permissive=False)
+    await story.policies()
+    async with replicas(story, 2):
+        counting = asyncio.create_task(story.count("bookbuyer", 4 * CALLS))
+        # Ended well: it gives its place away. Deleted by force: its place is taken when its lease is over.
+        for grace, at_least, at_most in ((10, 0, 3), (0, 3, 20)):
+            first = await leader(story)
+            began = time.monotonic()
+            path = POD.path(SYSTEM, first)
+            await story.kube.request("DELETE", path, body={"gracePeriodSeconds": grace})
+            assert at_least <= await followed(story, first) - began < at_most
+            await story.sources("bookbuyer", "bookthief")
+            assert set((await story.count("bookthief", 20)).statuses) == {"200"}
+            await story.sources("bookbuyer")
+            assert set((await story.count("bookthief", 20)).statuses) == {"403"}
+            await scale(story, 2)
+        assert set((await counting).statuses) == {"200"}
+
+
+async def test_while_none_runs_only_meshed_pods_have_to_wait(story: Story, demo: RunningLab) -> None:
+    def run(namespace: str) -> str:
+        pod = ("run", "newcomer", f"--image={demo.image}", f"--namespace={namespace}", "--command", "--", "sleep", "9")
+        return demo.kubectl(*pod, check=False)
+
+    async with replicas(story, 0):
+        counting = asyncio.create_task(story.count("bookbuyer", CALLS))
+        refused = await asyncio.to_thread(run, "bookbuyer")
+        assert 'failed calling webhook "injector.meshlab.dev"' in refused
+        assert "meshlab-webhooks" in refused, "who is missing, and where to look"
+        assert await asyncio.to_thread(run, "default") == "pod/newcomer created\n"
+        await asyncio.to_thread(
+            demo.kubectl, "delete", "pod", "newcomer", "--namespace=default", "--now", "--wait=false"
+        )
+        settings = ("patch", "meshconfig", "meshlab-mesh-config", f"--namespace={SYSTEM}", "--type=merge")
+        await asyncio.to_thread(demo.kubectl, *settings, "--patch", '{"spec":{"traffic":{"enableEgress":false}}}')
+        assert set((await counting).statuses) == {"200"}
+    refused = await asyncio.to_thread(demo.kubectl, *settings, "--patch", WRONG, check=False)
+    assert "ML273" in refused
