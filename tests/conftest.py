@@ -151,11 +151,12 @@ def kind_cluster(home: Path) -> Iterator[KindCluster]:
 @pytest.fixture(scope="session")
 def on_kind(kind_cluster: KindCluster, request: pytest.FixtureRequest) -> RunningLab:
     """A lab on kind, with everything. The terminal shows how long each step took."""
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
 
     def tell(report: Report) -> None:
-        if terminal and report.outcome is not Outcome.RUNNING:
-            terminal.write_line(str(report))
+        if report.outcome is not Outcome.RUNNING:
+            with capture.global_and_fixture_disabled():
+                print(f"\n{report}", end="", flush=True)
 
     asyncio.run(install.start(kind_cluster.name, True, tell, kind=kind_cluster.kind))
     return _lab(kind_cluster)

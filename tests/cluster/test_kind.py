@@ -116,3 +116,8 @@ async def test_what_is_cancelled_ends_its_program(tmp_path: Path, program: Progr
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+def test_a_word_that_is_no_kind_of_cluster_may_have_been_meant_as_a_name() -> None:
+    with pytest.raises(ClusterError, match=r"(?s)ML101 'mine'.*name='mine'"):
+        cluster_of("one", "mine")
