@@ -40,6 +40,16 @@ def test_a_zero_that_means_something_is_kept() -> None:
     assert found["spec"] == {"replicas": 0}
 
 
+def test_what_json_has_beside_is_put_there_and_an_empty_message_says_something() -> None:
+    folder = text(1, "work") + text(2, text(2, b""))
+    probe = text(10, text(1, text(3, text(1, number(1, 0) + number(2, 80)))) + number(4, 9))
+    found = decode(body("v1", "Pod", text(2, text(1, folder) + text(2, text(1, "app") + probe))))
+    assert found["spec"] == {
+        "volumes": [{"name": "work", "emptyDir": {}}],
+        "containers": [{"name": "app", "livenessProbe": {"tcpSocket": {"port": 80}, "periodSeconds": 9}}],
+    }
+
+
 def test_bytes_become_base64_and_negative_numbers_stay_negative() -> None:
     secret = decode(body("v1", "Secret", text(2, text(1, "key") + text(2, b"\x00\xff"))))
     assert secret["data"] == {"key": "AP8="}
@@ -55,8 +65,8 @@ def test_bytes_become_base64_and_negative_numbers_stay_negative() -> None:
         (body("v1", "Namespace", b"\x0a\x7f"), 400, "ends early"),
         (body("v1", "Namespace", bytes([1 << 3 | 3])), 400, "wire type 3"),
         (body("v1", "Namespace", text(1, b"\x0a\x01\xff")), 400, "no Kubernetes protobuf"),
-        (body("networking.k8s.io/v1", "Ingress", b""), 415, "reads no Ingress of networking.k8s.io/v1 in protobuf"),
-        (body("v1", "Pod", text(2, text(1, "volume"))), 415, "reads no field 1 of PodSpec in protobuf"),
+        (body("storage.k8s.io/v1", "StorageClass", b""), 415, "reads no StorageClass of storage.k8s.io/v1 in protobuf"),
+        (body("v1", "Namespace", text(2, text(5, "new"))), 415, "reads no field 5 of NamespaceSpec in protobuf"),
     ],
 )
 def test_what_can_not_be_read_is_refused_and_never_dropped(data: bytes, code: int, message: str) -> None:

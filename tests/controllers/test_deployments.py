@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from meshlab.kube import Ref
 from meshlab.kube.objects import DEPLOYMENT, POD, REPLICA_SET, SERVICE_ACCOUNT
-from meshlab.lab.kubectl import find_kubectl
 
 WEB = """
 apiVersion: apps/v1
@@ -28,20 +25,6 @@ spec:
       containers:
       - {name: web, image: "meshlab:latest", command: [sleep, "600"], env: [{name: VERSION, value: "1"}]}
 """
-
-
-@pytest.fixture
-def kubectl(ground: Path, corner):
-    def run(*arguments: str, check: bool = True) -> str:
-        command = [str(find_kubectl()), "--kubeconfig", str(ground), "-n", corner.namespace, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0 or not check, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    async def in_thread(*arguments: str, check: bool = True) -> str:
-        return await asyncio.to_thread(run, *arguments, check=check)
-
-    return in_thread
 
 
 async def deploy(corner, text=WEB):

@@ -77,6 +77,8 @@ def _read(data: bytes, name: str) -> dict[str, Any]:
         if field.many == "{":
             entry = dict(_fields(value))
             found.setdefault(field.name, {})[entry.get(1, b"").decode()] = _value(field.type, entry.get(2, b""))
+        elif field.name == ".":
+            found |= _read(value, field.type)
         elif field.many:
             found.setdefault(field.name, []).append(_value(field.type, value))
         else:

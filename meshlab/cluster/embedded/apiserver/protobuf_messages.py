@@ -2,15 +2,18 @@
 
 Each message is a line of fields: a number, a name, and a type unless it is text. Types: `int`, `bool`, `bytes`,
 `Quantity`, `IntOrString`, `ExtraValue` (a list of text), another message; `[type]` a list and `{type}` a map by text;
-`?` a field whose zero means something; `-` one that is passed over because a server doesn't take it from clients.
+`?` a field whose zero means something; `-` one that is passed over because a server doesn't take it from clients. In
+place of a name that is a dot, JSON has the fields of the message.
 """
 
 from __future__ import annotations
 
+from meshlab.cluster.embedded.apiserver.protobuf_pods import POD_MESSAGES
+
 _KIND = "1 metadata ObjectMeta, 2 spec {kind}Spec, 3 status -"
 _REVIEWED = "1 resourceAttributes ResourceAttributes, 2 nonResourceAttributes NonResourceAttributes"
 
-MESSAGES = {
+MESSAGES = POD_MESSAGES | {
     "TypeMeta": "1 apiVersion, 2 kind",
     "ObjectMeta": (
         "1 name, 2 generateName, 3 namespace, 4 selfLink -, 5 uid, 6 resourceVersion, 7 generation -, 8 "
@@ -26,7 +29,6 @@ MESSAGES = {
     ),
     "Preconditions": "1 uid, 2 resourceVersion",
     "ObjectReference": "1 kind, 2 namespace, 3 name, 4 uid, 5 apiVersion, 6 resourceVersion, 7 fieldPath",
-    "LocalObjectReference": "1 name",
     # core
     "Namespace": _KIND.format(kind="Namespace"),
     "NamespaceSpec": "1 finalizers []",
@@ -45,22 +47,6 @@ MESSAGES = {
     ),
     "ServicePort": "1 name, 2 protocol, 3 port int, 4 targetPort IntOrString, 5 nodePort int, 6 appProtocol",
     "Pod": _KIND.format(kind="Pod"),
-    "PodTemplateSpec": "1 metadata ObjectMeta, 2 spec PodSpec",
-    "PodSpec": (
-        "2 containers [Container], 3 restartPolicy, 4 terminationGracePeriodSeconds int?, 5 activeDeadlineSeconds "
-        "int?, 6 dnsPolicy, 7 nodeSelector {}, 8 serviceAccountName, 9 serviceAccount, 10 nodeName, 11 "
-        "hostNetwork bool, 12 hostPID bool, 13 hostIPC bool, 15 imagePullSecrets [LocalObjectReference], 16 "
-        "hostname, 17 subdomain, 19 schedulerName, 20 initContainers [Container], 21 automountServiceAccountToken "
-        "bool?, 24 priorityClassName"
-    ),
-    "Container": (
-        "1 name, 2 image, 3 command [], 4 args [], 5 workingDir, 6 ports [ContainerPort], 7 env [EnvVar], 8 "
-        "resources ResourceRequirements, 13 terminationMessagePath, 14 imagePullPolicy, 16 stdin bool, 17 "
-        "stdinOnce bool, 18 tty bool, 20 terminationMessagePolicy"
-    ),
-    "ContainerPort": "1 name, 2 hostPort int, 3 containerPort int, 4 protocol, 5 hostIP",
-    "EnvVar": "1 name, 2 value",
-    "ResourceRequirements": "1 limits {Quantity}, 2 requests {Quantity}",
     # workloads
     "Deployment": _KIND.format(kind="Deployment"),
     "DeploymentSpec": (
@@ -71,9 +57,51 @@ MESSAGES = {
     "RollingUpdateDeployment": "1 maxUnavailable IntOrString, 2 maxSurge IntOrString",
     "Job": _KIND.format(kind="Job"),
     "JobSpec": (
-        "1 parallelism int?, 2 completions int?, 3 activeDeadlineSeconds int?, 4 selector LabelSelector, 5 "
-        "manualSelector bool?, 6 template PodTemplateSpec, 7 backoffLimit int?, 8 ttlSecondsAfterFinished int?"
+        "1 parallelism int?, 2 completions int?, 3 activeDeadlineSeconds int?, 11 podFailurePolicy PodFailurePolicy?, "
+        "16 successPolicy SuccessPolicy?, 7 backoffLimit int?, 12 backoffLimitPerIndex int?, 13 maxFailedIndexes "
+        "int?, 4 selector LabelSelector?, 5 manualSelector bool?, 6 template PodTemplateSpec, 8 "
+        "ttlSecondsAfterFinished int?, 9 completionMode text?, 10 suspend bool?, 14 podReplacementPolicy text?, 15 "
+        "managedBy text?"
     ),
+    "CronJob": "1 metadata ObjectMeta, 2 spec CronJobSpec, 3 status -",
+    "PodDisruptionBudget": "1 metadata ObjectMeta, 2 spec PodDisruptionBudgetSpec, 3 status -",
+    "ResourceQuota": "1 metadata ObjectMeta, 2 spec ResourceQuotaSpec, 3 status -",
+    "Ingress": "1 metadata ObjectMeta, 2 spec IngressSpec, 3 status -",
+    "PriorityClass": (
+        "1 metadata ObjectMeta, 2 value int, 3 globalDefault bool, 4 description, 5 preemptionPolicy text?"
+    ),
+    "PodFailurePolicy": "1 rules [PodFailurePolicyRule]",
+    "SuccessPolicy": "1 rules [SuccessPolicyRule]",
+    "CronJobSpec": (
+        "1 schedule, 8 timeZone text?, 2 startingDeadlineSeconds int?, 3 concurrencyPolicy, 4 suspend bool?, 5 "
+        "jobTemplate JobTemplateSpec, 6 successfulJobsHistoryLimit int?, 7 failedJobsHistoryLimit int?"
+    ),
+    "PodDisruptionBudgetSpec": (
+        "1 minAvailable IntOrString?, 2 selector LabelSelector?, 3 maxUnavailable IntOrString?, 4 "
+        "unhealthyPodEvictionPolicy text?"
+    ),
+    "ResourceQuotaSpec": "1 hard {Quantity}, 2 scopes [], 3 scopeSelector ScopeSelector?",
+    "IngressSpec": (
+        "4 ingressClassName text?, 1 defaultBackend IngressBackend?, 2 tls [IngressTLS], 3 rules [IngressRule]"
+    ),
+    "PodFailurePolicyRule": (
+        "1 action, 2 onExitCodes PodFailurePolicyOnExitCodesRequirement?, 3 onPodConditions "
+        "[PodFailurePolicyOnPodConditionsPattern]"
+    ),
+    "SuccessPolicyRule": "1 succeededIndexes text?, 2 succeededCount int?",
+    "JobTemplateSpec": "1 metadata ObjectMeta, 2 spec JobSpec",
+    "ScopeSelector": "1 matchExpressions [ScopedResourceSelectorRequirement]",
+    "IngressBackend": "4 service IngressServiceBackend?, 3 resource TypedLocalObjectReference?",
+    "IngressTLS": "1 hosts [], 2 secretName",
+    "IngressRule": "1 host, 2 . IngressRuleValue",
+    "PodFailurePolicyOnExitCodesRequirement": "1 containerName text?, 2 operator, 3 values [int]",
+    "PodFailurePolicyOnPodConditionsPattern": "1 type, 2 status",
+    "ScopedResourceSelectorRequirement": "1 scopeName, 2 operator, 3 values []",
+    "IngressServiceBackend": "1 name, 2 port ServiceBackendPort",
+    "IngressRuleValue": "1 http HTTPIngressRuleValue?",
+    "ServiceBackendPort": "1 name, 2 number int",
+    "HTTPIngressRuleValue": "1 paths [HTTPIngressPath]",
+    "HTTPIngressPath": "1 path, 3 pathType text?, 2 backend IngressBackend",
     "Scale": "1 metadata ObjectMeta, 2 spec ScaleSpec, 3 status -",
     "ScaleSpec": "1 replicas int",
     "Eviction": "1 metadata ObjectMeta, 2 deleteOptions DeleteOptions",
@@ -105,7 +133,7 @@ MESSAGES = {
 }
 
 KINDS = {
-    "": ("Namespace", "ConfigMap", "Secret", "ServiceAccount", "Service", "Pod"),
+    "": ("Namespace", "ConfigMap", "Secret", "ServiceAccount", "Service", "Pod", "ResourceQuota"),
     "apps": ("Deployment",),
     "authentication.k8s.io": ("SelfSubjectReview", "TokenRequest", "TokenReview"),
     "authorization.k8s.io": (
@@ -115,9 +143,11 @@ KINDS = {
         "SubjectAccessReview",
     ),
     "autoscaling": ("Scale",),
-    "batch": ("Job",),
+    "batch": ("CronJob", "Job"),
     "meta.k8s.io": ("DeleteOptions",),
-    "policy": ("Eviction",),
+    "networking.k8s.io": ("Ingress",),
+    "policy": ("Eviction", "PodDisruptionBudget"),
     "rbac.authorization.k8s.io": ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
+    "scheduling.k8s.io": ("PriorityClass",),
 }
 """The kinds that may be the whole body, by their group; all are of version v1."""

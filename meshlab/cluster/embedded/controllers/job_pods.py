@@ -35,11 +35,14 @@ def has_succeeded(pod: Object) -> bool:
 
 
 def has_failed(job: Object, pod: Object) -> bool:
-    """Whether it is a failure. One that was deleted before its end is, unless the Job wants to see how it ends."""
+    """Whether it is a failure. One that was deleted before its end is, unless the Job wants to see how it ends, or
+    is suspended: then it was the Job that deleted it.
+    """
+    if is_leaving(pod) and job["spec"].get("suspend"):
+        return False
     if (pod.get("status") or {}).get("phase") == "Failed":
         return True
-    waits = job["spec"].get("podReplacementPolicy") == "Failed"
-    return is_leaving(pod) and not is_finished(pod) and not waits and not job["spec"].get("suspend")
+    return is_leaving(pod) and not is_finished(pod) and job["spec"].get("podReplacementPolicy") != "Failed"
 
 
 def index_of(pod: Object) -> int | None:
