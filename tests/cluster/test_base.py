@@ -47,6 +47,6 @@ async def test_a_cluster_is_five_methods(tmp_path: Path) -> None:
 
 
 def test_the_embedded_cluster_fits_the_seam() -> None:
-    cluster: Cluster = EmbeddedCluster("one")
+    cluster: Cluster = EmbeddedCluster("one", "loopback")
     assert (cluster.kind, cluster.network) == ("embedded", "loopback")
     assert cluster.image.startswith("meshlab:")

@@ -67,8 +67,7 @@ class Node:
         known = await self._kube.list(POD, fields=mine)
         await asyncio.to_thread(cleanup.forget_pods, self._folder, {pod["metadata"]["uid"] for pod in known})
         informers, pods = Informers(self._kube), Informer(self._kube, POD, fields=mine)
-        labs = self._folder.parent.parent
-        network = self._network = self._ground.make(Services(informers), known, self._kube.url, labs)
+        network = self._network = self._ground.make(Services(informers), known, self._kube.url, self._folder)
         sources, events = Sources(self._kube, informers), Recorder(self._kube, "kubelet", self.name)
         host = Host(self._kube, self._folder, Images(self._image), sources, network, events, http)
         registration = Registration(self._kube, self.name, self._image, network)

@@ -40,11 +40,11 @@ class Ground:
         """Where pods find the API server, if they can't where the machine does."""
         return None if self.network == LOOPBACK else (f"{self.block}.0.1", API_PORT)
 
-    def make(self, services: Services, pods: list[Object], api_url: str, labs: Path) -> Network:
-        """The network. `pods` are those the cluster knows on the node; into the folder `labs` none is to look."""
+    def make(self, services: Services, pods: list[Object], api_url: str, folder: Path) -> Network:
+        """The network. `pods` are those the cluster knows on the node; what is theirs is in the folder."""
         if self.network == LOOPBACK:
             return LoopbackNetwork(self.block, services, pods, urlsplit(api_url))
-        return NamespacesNetwork(self.block, services, pods, labs, self.serve_api)
+        return NamespacesNetwork(self.block, services, pods, folder, self.serve_api)
 
 
 def best() -> str:

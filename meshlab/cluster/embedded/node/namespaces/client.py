@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any, Self
@@ -28,14 +29,17 @@ class Holder:
     Each takes a few milliseconds at most and may be called from any thread.
     """
 
-    def __init__(self) -> None:
-        """Start it. Raises OSError where this machine grants no namespaces."""
+    def __init__(self, marks: Mapping[str, str] | None = None) -> None:
+        """Start it, with `marks` in its environment. Raises OSError where this machine grants no namespaces."""
         self._channel, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.settimeout(_ANSWER_SECONDS)
         self._lock = threading.Lock()
         with far:
             command = [sys.executable, "-I", "-S", str(_SCRIPT), str(far.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[far.fileno()])
+            environment = {**os.environ, **(marks or {})}
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=[far.fileno()], env=environment
+            )
         try:
             self._hear()
         except BaseException:

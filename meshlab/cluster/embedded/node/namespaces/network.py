@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from meshlab import nft
+from meshlab.cluster.embedded.node import marks
 from meshlab.cluster.embedded.node.cluster_ips import ClusterIps
 from meshlab.cluster.embedded.node.dns.forward import upstreams
 from meshlab.cluster.embedded.node.dns.resolver import Resolver
@@ -55,9 +56,9 @@ class NamespacesNetwork(Network):
     name = "namespaces"
 
     def __init__(
-        self, block: str, services: Services, pods: list[Object], hidden: Path, serve_api: Serve | None
+        self, block: str, services: Services, pods: list[Object], folder: Path, serve_api: Serve | None
     ) -> None:
-        """`pods` are those the cluster knows on this node; `hidden` is a folder that none is to look into.
+        """`pods` are those the cluster knows on this node, `folder` holds what is theirs.
 
         `serve_api` has the API server answer at a socket.
         """
@@ -67,14 +68,14 @@ class NamespacesNetwork(Network):
         self._name_server = NameServer(services, upstreams(Resolver.of_machine()))
         self._pool = Pool(block, pods)
         self._serve_api = serve_api
-        self._hidden = hidden
+        self._folder = folder
         self._ready = asyncio.Event()
         self._holder: Holder
         self._inside: dict[str, _Inside] = {}
 
     async def run(self) -> None:
         """Make the node's network, and serve in it until cancelled. Raises OSError when its holder is gone."""
-        with await asyncio.to_thread(Holder) as self._holder:
+        with await asyncio.to_thread(Holder, {marks.NODE: str(self._folder)}) as self._holder:
             self._holder.make_node(IPv4Interface(f"{self.node_address}/16"))
             self._cluster_ips.join(NODE, self._holder.open_socket(NODE, *nft.WAY))
             if self._serve_api:
@@ -123,7 +124,7 @@ class NamespacesNetwork(Network):
         return prefix(
             inside.namespaces,
             inside.files,
-            hidden=self._hidden,
+            hidden=self._folder.parent.parent,  # the state of all labs
             shown=[inside.folder / "root" / container["name"], *(volumes / name for name in names)],
             capabilities=((container.get("securityContext") or {}).get("capabilities") or {}).get("add") or [],
         )
