@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version as package_version
+from pathlib import Path
 from typing import Any
 
 from meshlab.cluster.embedded.apiserver.builtin_schemas import REF, BuiltinSchemas
@@ -28,6 +29,8 @@ _METHODS = {"get": "get", "update": "put", "patch": "patch", "delete": "delete",
 _COLLECTION = {"list": "get", "create": "post", "deletecollection": "delete"}
 _OBJECT = {"get": "get", "update": "put", "patch": "patch", "delete": "delete"}
 _WRITES = ("post", "put", "patch")
+_MAKER = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+"""kubectl keeps a document for as long as its hash is the same, also when this file writes it differently."""
 _OPTIONS = ("dryRun", "fieldManager", "fieldValidation")
 
 
@@ -45,7 +48,7 @@ def index(rows: Iterable[Resource]) -> dict[str, Any]:
 
 def document_hash(rows: Iterable[Resource]) -> str:
     """What tells one state of a document from another, found without making it."""
-    releases = [version()["gitVersion"], package_version("kubernetes")]
+    releases = [version()["gitVersion"], package_version("kubernetes"), _MAKER]
     parts = [*releases, *(f"{row.plural}{row.verbs}{json.dumps(row.schema)}" for row in rows)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest().upper()
 
@@ -160,7 +163,8 @@ def _item(
             operation["parameters"] = [
                 _parameter(name, "query") for name in ("dryRun", "fieldManager", "fieldValidation")
             ]
-            bodies = {kind_: {"schema": {"type": "object"}} for kind_ in _PATCHES} if method == "patch" else content
+            patches = _PATCHES[:-1] if row.custom else _PATCHES  # custom kinds have no strategic merge
+            bodies = {kind_: {"schema": {"type": "object"}} for kind_ in patches} if method == "patch" else content
             operation["requestBody"] = {"required": True, "content": bodies}
         item[method] = operation
     return item
