@@ -77,7 +77,7 @@ class Forwarding:
         try:
             reader, writer = await self._dial(port)
         except OSError as problem:
-            said = f"error forwarding port {port} to pod {self._pod}, uid : {_explain(problem)}"
+            said = f"error forwarding port {port} to pod {self._pod}, uid : {_explain(port, problem)}"
             with suppress(OSError):
                 await error.write(said.encode(), fin=True)
                 await data.reset()
@@ -109,7 +109,7 @@ async def _send(stream: Stream, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
 
-def _explain(error: OSError) -> str:
+def _explain(port: int, error: OSError) -> str:
     """As a kubelet words it, Go's way of naming errors included."""
     why = os.strerror(error.errno).lower() if error.errno else str(error)
-    return f"failed to execute portforward: failed to connect to the pod: connect: {why}"
+    return f"failed to execute portforward: failed to connect to localhost:{port} inside the pod: connect: {why}"

@@ -27,7 +27,11 @@ _TCP_CLOSE, _TCP_CLOSE_WAIT = 7, 8
 
 def asked_for(call: Call) -> list[str]:
     """The protocols that the client offers, its favourite first. Raises 400 when it wants no WebSocket."""
-    if call.http.headers.get("Upgrade", "").lower() != "websocket":
+    wanted = call.http.headers.get("Upgrade", "").lower()
+    if wanted.startswith("spdy/"):
+        message = "the embedded cluster takes WebSockets here and no SPDY: use kubectl 1.31 or newer"
+        raise status.bad_request(message)
+    if wanted != "websocket":
         raise status.bad_request("Upgrade request required")
     return [word.strip() for word in call.http.headers.get("Sec-WebSocket-Protocol", "").split(",") if word.strip()]
 

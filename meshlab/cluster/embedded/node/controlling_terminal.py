@@ -11,4 +11,7 @@ import termios
 
 if __name__ == "__main__":
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # there is no shell to be had
+    try:
+        os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # there is no shell to be had
+    except OSError as error:
+        sys.exit(f'exec: "{sys.argv[1]}": {error.strerror}')

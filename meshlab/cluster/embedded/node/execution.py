@@ -101,13 +101,12 @@ class Execution:
 
 
 def _look_for_program(command: Command) -> None:
-    """Raises StartError for a program that isn't there: what runs between us and it can't say so."""
+    """Raises StartError for a program that can't be run: what brings it into its pod or terminal can't say so."""
     program = command.argv[0]
-    path = command.environment.get("PATH", os.defpath)
-    if "/" in program:
-        found = os.access(command.folder / program, os.X_OK)
-    else:
-        found = shutil.which(program, path=path) is not None
-    if not found:
-        said = "no such file or directory" if "/" in program else "executable file not found in $PATH"
-        raise StartError(f'exec: "{program}": {said}')
+    if "/" not in program:
+        if shutil.which(program, path=command.environment.get("PATH", os.defpath)) is None:
+            raise StartError(f'exec: "{program}": executable file not found in $PATH')
+    elif not (path := command.folder / program).exists():
+        raise StartError(f'exec: "{program}": no such file or directory')
+    elif not os.access(path, os.X_OK):
+        raise StartError(f'exec: "{program}": permission denied')

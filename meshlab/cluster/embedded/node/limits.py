@@ -56,7 +56,8 @@ def _fields(pod: Object) -> Iterator[str]:
         yield from _security(container.get("securityContext") or {}, f"{where}.securityContext", _SECURITY)
         if (container.get("resources") or {}).get("limits"):
             yield f"{where}.resources.limits"
-        yield from (f"{where}.{name}" for name in ("tty", "stdin", "volumeDevices") if container.get(name))
+        if container.get("volumeDevices"):
+            yield f"{where}.volumeDevices"
 
 
 def _security(context: Mapping[str, Any], where: str, names: tuple[str, ...]) -> Iterator[str]:
