@@ -86,6 +86,18 @@ def test_apply_creates_changes_and_removes_what_is_no_longer_said(kubectl):
     assert json.loads(kubectl("get", "configmap", "applied", "-o", "jsonpath={.data}")) == {"a": "3"}
 
 
+def test_apply_changes_an_object_of_a_custom_kind(kubectl, traffic_splits):
+    split = """
+apiVersion: split.smi-spec.io/v1alpha4
+kind: TrafficSplit
+metadata: {name: applied}
+spec: {service: applied, backends: [{service: v1, weight: %d}]}
+"""
+    assert "applied created" in kubectl("apply", "-f", "-", stdin=split % 1)
+    assert "applied configured" in kubectl("apply", "-f", "-", stdin=split % 2)
+    assert kubectl("get", "trafficsplit", "applied", "-o", "jsonpath={.spec.backends[0].weight}") == "2"
+
+
 def test_apply_refuses_a_field_that_the_kind_does_not_have(kubectl):
     wrong = kubectl.deployment("wrong").replace("replicas: 1", "replicsa: 1")
     assert 'unknown field "spec.replicsa"' in kubectl("apply", "-f", "-", stdin=wrong, fails=True)
