@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Hashable
+from collections.abc import Coroutine, Hashable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from html import escape
@@ -25,6 +25,9 @@ from meshlab.lab.install import Started
 from meshlab.lab.loop import lab_loop
 from meshlab.lab.progress import Progress
 from meshlab.lab.stream import ROOT, Stream
+from meshlab.lab.tap_target import ends_of
+from meshlab.lab.tapped import Wiretap
+from meshlab.lab.wiretap import wiretap
 from meshlab.observe import frames
 from meshlab.widgets import CertificatesWidget, Dashboard, SplitWidget
 
@@ -80,6 +83,13 @@ class Lab:
         """Wait for so many seconds of fresh traffic, then the table of it. Widgets stay alive meanwhile."""
         await asyncio.sleep(seconds)
         return await self._loop.wait(self._edges(seconds))
+
+    def wiretap(self, edge: str | Mapping[str, Any], service: str | None = None, *, seconds: float = 5) -> Wiretap:
+        """Listen to an edge, on the wire and inside the server's pod: ``lab.wiretap("bookbuyer", "bookstore")``.
+
+        `edge` may also be a row of `lab.edges()`. It shows the first bytes of what passes, as they are.
+        """
+        return self._loop.run(wiretap(self._kube, self.image, *ends_of(edge, service), seconds))
 
     async def check(self, name: str) -> checks.Outcome:
         """Check an idea against real state and traffic: ``await lab.check("02-1")``. Waits for traffic to settle."""
