@@ -54,7 +54,11 @@ Unavailable = Callable[[str], NoReturn]
 
 
 def pytest_configure() -> None:
-    """A polite signal (CI that ran out of time) ends the tests as Ctrl-C does: labs are taken down."""
+    """A polite signal (CI that ran out of time) ends the tests as Ctrl-C does: labs are taken down.
+
+    A lab that a test starts for itself has the network of the first ground, if the test asks for no other.
+    """
+    os.environ.setdefault("MESHLAB_NETWORK", GROUNDS[0].partition("-")[2])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 

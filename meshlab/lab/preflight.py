@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from meshlab.cluster.embedded.node.namespaces.probe import probe
 from meshlab.cluster.embedded.state import State
 from meshlab.errors import ClusterError, MeshlabError
 from meshlab.lab.kubectl import find_kubectl
@@ -56,6 +57,7 @@ def checks(lab: str = "default") -> Iterator[Check]:
     yield attempt("Python is 3.11 or newer", _python)
     yield attempt("the system can run the embedded cluster", _system)
     yield attempt("every 127.x address can be used", _loopback)
+    yield attempt("pods can have networks of their own", _namespaces, needed=False)
     yield attempt("the mesh's ports are free", _ports)
     yield attempt("Envoy 1.40 is installed", _envoy)
     yield attempt("the lab's folder can be written", lambda: _folder(state))
@@ -104,6 +106,20 @@ def _loopback() -> str:
             hint = "look at `ip addr show lo`: it must say 127.0.0.1/8 and UP"
             raise ClusterError("ML122", what, hint=hint) from error
     return "127.0.0.0/8 is local"
+
+
+def _namespaces() -> str:
+    try:
+        probe()
+    except OSError as error:
+        what = (
+            f"this machine grants no namespaces ({error.strerror}): the pod network is loopback, which is cooperative"
+        )
+        hint = (
+            "have a kernel, or a container, that lets ordinary users have them; or use kind: meshlab up --cluster kind"
+        )
+        raise ClusterError("ML128", what, hint=hint) from error
+    return "they can"
 
 
 def _ports() -> str:

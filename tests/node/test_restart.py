@@ -60,7 +60,7 @@ def of_the_node(cluster):
     return {
         process.info["pid"]: process.info["create_time"]
         for process in psutil.process_iter(["pid", "environ", "create_time"])
-        if (process.info["environ"] or {}).get("MESHLAB_NODE") == mark
+        if (process.info["environ"] or {}).get("MESHLAB_NODE") == mark and "MESHLAB_POD_UID" in process.info["environ"]
     }
 
 

@@ -85,9 +85,9 @@ def _choose(lab: str, wanted: str, before: str) -> str:
         try:
             probe()
         except OSError as error:
-            reason = error.strerror or str(error)
+            what = f"this machine grants no namespaces: {error.strerror or error}"
             hint = "have another pod network: meshlab up --network loopback (--purge a lab that has this one)"
-            raise ClusterError("ML128", reason, about="the pod network namespaces", hint=hint) from error
+            raise ClusterError("ML128", what, about=f"lab {lab}", hint=hint) from error
     return chosen
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import shutil
 import signal
 from contextlib import suppress
 from dataclasses import replace
 
 from meshlab.cluster.embedded.node import marks
-from meshlab.cluster.embedded.node.runtime import Command, Process, StartError
+from meshlab.cluster.embedded.node.runtime import Command, Process, look_for_program
 from meshlab.cluster.embedded.node.stdio import Ends
 from meshlab.cluster.embedded.pod_streams import Wanted
 
@@ -32,7 +30,7 @@ class Execution:
     @classmethod
     async def start(cls, command: Command, wanted: Wanted) -> Execution:
         """Run a command. Raises StartError."""
-        _look_for_program(command)
+        look_for_program(command)
         command = replace(command, seal=replace(command.seal, run=secrets.token_hex(8)))
         if wanted.tty:
             command = replace(command, environment={"TERM": "xterm", **command.environment})
@@ -98,15 +96,3 @@ class Execution:
     async def _wait_for_last_words(self) -> None:
         await self._process.wait()
         await asyncio.sleep(_LAST_WORDS_SECONDS)
-
-
-def _look_for_program(command: Command) -> None:
-    """Raises StartError for a program that can't be run: what brings it into its pod or terminal can't say so."""
-    program = command.argv[0]
-    if "/" not in program:
-        if shutil.which(program, path=command.environment.get("PATH", os.defpath)) is None:
-            raise StartError(f'exec: "{program}": executable file not found in $PATH')
-    elif not (path := command.folder / program).exists():
-        raise StartError(f'exec: "{program}": no such file or directory')
-    elif not os.access(path, os.X_OK):
-        raise StartError(f'exec: "{program}": permission denied')

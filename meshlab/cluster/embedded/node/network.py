@@ -21,6 +21,8 @@ class Attachment:
     """Variables every container gets; its own env wins."""
     not_enforced: tuple[str, ...] = ()
     """Fields of the pod that this network can't honour and passes over, in a reader's words."""
+    enforced: tuple[str, ...] = ()
+    """How paths of fields end that this network honours, though a node of processes alone would not."""
 
 
 class Network(Protocol):

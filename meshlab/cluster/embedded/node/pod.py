@@ -155,7 +155,9 @@ class PodWorker:
                 self._cannot_start("ContainerCreating", f"MountVolume.SetUp failed: {error.what}")
             await asyncio.sleep(_SETUP_RETRY_SECONDS[min(tries, len(_SETUP_RETRY_SECONDS) - 1)])
             tries += 1
-        if ignored := [*not_enforced(self.pod), *self._place.attachment.not_enforced]:
+        network = self._place.attachment
+        ignored = [field for field in not_enforced(self.pod) if not field.endswith(network.enforced)]
+        if ignored := [*ignored, *network.not_enforced]:
             message = f"This node runs pods as ordinary processes and does not enforce: {', '.join(ignored)}"
             host.events.record(self.pod, "NotEnforced", message)
         self._place.changed()

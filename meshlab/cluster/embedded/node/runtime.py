@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -58,6 +59,8 @@ class Process(asyncio.SubprocessProtocol):
         """
         loop = asyncio.get_running_loop()
         try:
+            if command.prefix:
+                look_for_program(command)
             transport, process = await loop.subprocess_exec(
                 lambda: cls(ends_group=ends_group),
                 *command.prefix,
@@ -71,6 +74,9 @@ class Process(asyncio.SubprocessProtocol):
                 start_new_session=True,
                 umask=_UMASK,
             )
+        except StartError:
+            ends.close()
+            raise
         except (OSError, ValueError) as error:
             ends.close()
             raise StartError(_explain(command, error)) from error
@@ -175,6 +181,18 @@ async def run(command: Command, timeout: float) -> Run:
         process.signal(signal.SIGKILL)
         pump.stop()
     return Run(code, bytes(written))
+
+
+def look_for_program(command: Command) -> None:
+    """Raises StartError for a program that can't be run: what brings it into its pod or terminal can't say so."""
+    program = command.argv[0]
+    if "/" not in program:
+        if shutil.which(program, path=command.environment.get("PATH", os.defpath)) is None:
+            raise StartError(f'exec: "{program}": executable file not found in $PATH')
+    elif not (path := command.folder / program).exists():
+        raise StartError(f'exec: "{program}": no such file or directory')
+    elif not os.access(path, os.X_OK):
+        raise StartError(f'exec: "{program}": permission denied')
 
 
 def _explain(command: Command, error: Exception) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 _LAUNCH = Path(__file__).with_name("launch.py")
-_CAPABILITIES = {"NET_BIND_SERVICE": 10, "NET_ADMIN": 12, "NET_RAW": 13}
+CAPABILITIES = {"NET_BIND_SERVICE": 10, "NET_ADMIN": 12, "NET_RAW": 13}
 """Those whose power ends at the pod's own network. No others are given."""
 
 
@@ -29,6 +29,6 @@ def prefix(
         "hidden": str(hidden),
         "shown": list(dict.fromkeys(map(str, shown))),
         "mounts": [(str(source), str(target)) for source, target in files.items()],
-        "capabilities": [_CAPABILITIES[name] for name in capabilities if name in _CAPABILITIES],
+        "capabilities": [CAPABILITIES[name] for name in capabilities if name in CAPABILITIES],
     }
     return [sys.executable, "-I", "-S", str(_LAUNCH), json.dumps(plan)]

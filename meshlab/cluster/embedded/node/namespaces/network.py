@@ -25,7 +25,7 @@ from meshlab.cluster.embedded.node.dns.resolver import Resolver
 from meshlab.cluster.embedded.node.dns.server import NameServer
 from meshlab.cluster.embedded.node.namespaces import files
 from meshlab.cluster.embedded.node.namespaces.client import Holder
-from meshlab.cluster.embedded.node.namespaces.entry import prefix
+from meshlab.cluster.embedded.node.namespaces.entry import CAPABILITIES, prefix
 from meshlab.cluster.embedded.node.namespaces.holder import NODE
 from meshlab.cluster.embedded.node.network import Attachment, Network
 from meshlab.cluster.embedded.node.pool import Pool
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 API_PORT = 6443
 """Where the API server is found on the node's address."""
 _DNS_PORT = 53
+_ENFORCED = ("securityContext.capabilities",)
 
 Serve = Callable[[socket.socket], Awaitable[None]]
 
@@ -80,13 +81,16 @@ class NamespacesNetwork(Network):
             self._cluster_ips.join(NODE, self._holder.open_socket(NODE, *nft.WAY))
             if self._serve_api:
                 await self._serve_api(self._bind(socket.SOCK_STREAM, API_PORT))
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._cluster_ips.run())
-                names = self._bind(socket.SOCK_DGRAM, _DNS_PORT), self._bind(socket.SOCK_STREAM, _DNS_PORT)
-                tasks.create_task(self._name_server.run(*names))
-                self._ready.set()
-                await self._holder.ended()
-                raise OSError(errno.EPIPE, "the holder of the pods' namespaces has ended")
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._cluster_ips.run())
+                    names = self._bind(socket.SOCK_DGRAM, _DNS_PORT), self._bind(socket.SOCK_STREAM, _DNS_PORT)
+                    tasks.create_task(self._name_server.run(*names))
+                    self._ready.set()
+                    await self._holder.ended()
+                    raise OSError(errno.EPIPE, "the holder of the pods' namespaces has ended")
+            finally:
+                self._cluster_ips.leave(NODE)
 
     async def attach(self, pod: Object, folder: Path) -> Attachment:
         """Give a pod a network, with its address in it, and files that tell its programs of it."""
@@ -97,7 +101,7 @@ class NamespacesNetwork(Network):
             namespaces = await asyncio.to_thread(self._make, uid, files.hostname(pod), interface)
             written = files.write(pod, address, self.node_address, folder / "etc")
             self._inside[uid] = _Inside(namespaces, folder, written)
-        return Attachment(address, not_enforced=tuple(_not_enforced(pod)))
+        return Attachment(address, not_enforced=tuple(_not_enforced(pod)), enforced=_ENFORCED)
 
     async def detach(self, pod: Object) -> None:
         """Give up a pod's network. It ends with the last process in it."""
@@ -126,7 +130,7 @@ class NamespacesNetwork(Network):
             inside.files,
             hidden=self._folder.parent.parent,  # the state of all labs
             shown=[inside.folder / "root" / container["name"], *(volumes / name for name in names)],
-            capabilities=((container.get("securityContext") or {}).get("capabilities") or {}).get("add") or [],
+            capabilities=_added(container),
         )
 
     def _make(self, uid: str, hostname: str, interface: IPv4Interface) -> list[str]:
@@ -144,10 +148,17 @@ class NamespacesNetwork(Network):
         return made
 
 
+def _added(container: Mapping[str, Any]) -> list[str]:
+    """The capabilities that a container asks for."""
+    return ((container.get("securityContext") or {}).get("capabilities") or {}).get("add") or []
+
+
 def _not_enforced(pod: Object) -> Iterator[str]:
     spec = pod["spec"]
     if spec.get("hostNetwork"):
         yield "hostNetwork"
-    for container in spec["containers"]:
+    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
+        if refused := [name for name in _added(container) if name not in CAPABILITIES]:
+            yield f"containers[{container['name']}].securityContext.capabilities.add ({', '.join(refused)})"
         if any(port.get("hostPort") for port in container.get("ports") or []):
             yield f"containers[{container['name']}].ports.hostPort"
