@@ -5,15 +5,20 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
+from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from meshlab import nft
-from meshlab.cluster.embedded.node.namespaces.client import NODE, Holder
+from meshlab.cluster.embedded.node.namespaces.client import Holder
+from meshlab.cluster.embedded.node.namespaces.entry import prefix
+from meshlab.cluster.embedded.node.namespaces.holder import NODE
 
 TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 _ORIGINAL_DESTINATION = 80
@@ -40,8 +45,8 @@ class Place:
     address: str
     servers: list[socket.socket]
     """Of all places."""
-    prefix: list[str] = field(default_factory=list)
-    """What a command begins with that is to run there."""
+    namespaces: list[str] = field(default_factory=list)
+    """The paths of a pod's."""
 
     def socket(self, kind: int = TCP) -> socket.socket:
         return self.holder.open_socket(self.name, socket.AF_INET, kind)
@@ -49,6 +54,11 @@ class Place:
     def way(self) -> socket.socket:
         """For rules."""
         return self.holder.open_socket(self.name, *nft.WAY)
+
+    def run(self, command: list[str], hidden: Path, *capabilities: str, stdin: str = "") -> CompletedProcess[str]:
+        """Run a command there, as a container is run; `hidden` is a folder that it does not see."""
+        whole = [*prefix(self.namespaces, {}, hidden=hidden, capabilities=capabilities), *command]
+        return subprocess.run(whole, input=stdin, capture_output=True, text=True, check=False, timeout=60)
 
     def apply(self, *chains: nft.Chain, name: str = "test") -> None:
         with self.way() as way:
@@ -128,9 +138,7 @@ def wires(_holder: Holder) -> Iterator[Wires]:
     def pod() -> Place:
         address = f"10.77.0.{next(_numbers)}"
         paths = _holder.make_pod(address, "pod", IPv4Interface(f"{address}/16"))
-        user, net, *_ = paths
-        prefix = ["nsenter", "--preserve-credentials", f"--user={user}", f"--net={net}"]
-        return Place(_holder, address, address, servers, prefix)
+        return Place(_holder, address, address, servers, paths)
 
     made = Wires(Place(_holder, NODE, "10.77.0.1", servers), pod(), pod())
     yield made

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,9 +36,9 @@ def by_netlink(place: Any, rules: nft.Table) -> None:
         nft.apply(nft.encode(rules), way)
 
 
-def by_iptables(place: Any, rules: nft.Table) -> None:
-    command = [*place.prefix, "iptables-restore", "--noflush"]
-    done = subprocess.run(command, input=for_restore(rules), text=True, capture_output=True, check=False, timeout=30)
+def by_iptables(place: Any, rules: nft.Table, hidden: Path) -> None:
+    command = ["iptables-restore", "--noflush"]
+    done = place.run(command, hidden, "NET_ADMIN", "NET_RAW", stdin=for_restore(rules))
     assert done.returncode == 0, done.stderr
 
 
@@ -82,37 +82,39 @@ def test_the_app_goes_through_its_proxy_and_what_comes_in_does_too(wires):
 @pytest.mark.parametrize("exclusions", LISTS)
 @pytest.mark.parametrize("proxy", [MARK, nft.User(os.getuid())])
 def test_both_ways_of_laying_the_rules_have_the_same_effect(
-    wires, exclusions: Exclusions, proxy: Proxy, unavailable: Callable[[str], None]
+    wires, tmp_path, exclusions: Exclusions, proxy: Proxy, unavailable: Callable[[str], None]
 ):
-    if not shutil.which("iptables-restore") or not shutil.which("nsenter"):
+    if not shutil.which("iptables-restore"):
         unavailable("iptables")
     listen_everywhere(wires)
     rules = redirection(exclusions, proxy)
     by_netlink(wires.here, rules)
     directly = everything(wires.here, wires.there, wires.node)
     wires.here.apply(name=rules.name)
-    by_iptables(wires.here, rules)
+    by_iptables(wires.here, rules, tmp_path)
     assert everything(wires.here, wires.there, wires.node) == directly
     assert len(set(directly.values())) > len(PORTS), "not all the same"
 
 
-def test_the_init_container_lays_them_where_it_runs_and_says_so(wires):
+INTERCEPT = [sys.executable, "-m", "meshlab.dataplane.envoy.intercept"]
+
+
+def test_the_init_container_lays_them_where_it_runs_and_says_so(wires, tmp_path):
     wires.here.listen(OUTBOUND)
-    module = [sys.executable, "-m", "meshlab.dataplane.envoy.intercept"]
-    words = arguments(Exclusions(outbound_ports=(3306,)), proxy_mark=1337)
-    done = subprocess.run(
-        [*wires.here.prefix, *module, *words], text=True, capture_output=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == for_restore(redirection(Exclusions(outbound_ports=(3306,)), MARK))
+    exclusions = Exclusions(outbound_ports=(3306,))
+    done = wires.here.run([*INTERCEPT, *arguments(exclusions, proxy_mark=1337)], tmp_path, "NET_ADMIN")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == for_restore(redirection(exclusions, MARK))
     assert wires.here.call("10.77.9.9", 80).at == ("127.0.0.1", OUTBOUND)
 
 
-def test_without_the_right_to_it_says_so_and_fails(wires):
-    command = [sys.executable, "-m", "meshlab.dataplane.envoy.intercept", "--proxy-mark", "1337"]
-    bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
-    done = subprocess.run(
-        [*wires.here.prefix, *bare, *command], text=True, capture_output=True, check=False, timeout=60
-    )
+def test_without_the_right_to_it_says_so_and_fails(wires, tmp_path):
+    done = wires.here.run([*INTERCEPT, "--proxy-mark", "1337"], tmp_path)
     assert done.returncode == 1
     assert done.stderr == "the kernel refused the rules: nftables: Operation not permitted\n"
+
+
+def test_an_app_can_not_pass_for_the_proxy(wires, tmp_path):
+    mark = "import socket; socket.socket().setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 1337)"
+    assert "Operation not permitted" in wires.here.run([sys.executable, "-c", mark], tmp_path).stderr
+    assert wires.here.run([sys.executable, "-c", mark], tmp_path, "NET_ADMIN").stderr == ""

@@ -24,6 +24,8 @@ _NAME, _MASTER, _LINK_INFO, _NAMESPACE_OF_PID, _PER_FAMILY = 3, 10, 18, 19, 26
 _KIND, _DATA, _PEER = 1, 2, 1
 _ADDRESS_GENERATION, _NO_ADDRESS = 8, b"\x01"
 _ADDRESS, _LOCAL = 1, 2
+_HARDWARE_ADDRESS, _OURS = 1, b"\x02\x00"
+"""A hardware address that begins so is nobody's."""
 _ERROR = 2
 _LONGEST = 2**16
 _HAS_IPV6 = Path("/proc/net/if_inet6").exists()
@@ -50,7 +52,9 @@ def apply(messages: bytes, way: socket.socket) -> None:
 def node(address: IPv4Interface) -> bytes:
     """In the node: its bridge, with its address, and its loopback."""
     kind = attribute(_LINK_INFO, text(_KIND, "bridge"))
-    made = _message(_NEW_LINK, _link(index=_INDEX) + text(_NAME, _BRIDGE) + kind, _CREATE | _EXCLUSIVE)
+    # Left to itself a bridge takes the least hardware address of its ports, and pods would lose it with each change.
+    own = attribute(_HARDWARE_ADDRESS, _OURS + address.ip.packed)
+    made = _message(_NEW_LINK, _link(index=_INDEX) + text(_NAME, _BRIDGE) + own + kind, _CREATE | _EXCLUSIVE)
     return made + _without_ipv6(_BRIDGE) + _up(_BRIDGE) + _address(address) + _up(_LOOPBACK)
 
 
