@@ -100,9 +100,10 @@ class Handlers:
             raise status.not_found(resource, name)
         if sub.name == "log":
             return await pod_logs.serve(call, parent.obj, self._server.read_log)
-        if sub.name in streams.SERVED:
-            return await streams.serve(call, parent.obj, self._server.pods)
-        return await self._server.surface.connect(call, parent.obj)
+        with self._server.lasting():
+            if sub.name in streams.SERVED:
+                return await streams.serve(call, parent.obj, self._server.pods)
+            return await self._server.surface.connect(call, parent.obj)
 
 
 def _misplaced(info: RequestInfo, resource: Resource) -> bool:

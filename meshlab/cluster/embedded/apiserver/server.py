@@ -31,8 +31,10 @@ import asyncio
 import json
 import logging
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -74,6 +76,7 @@ class ApiServer:
         self.registry = Registry.of(builtin_resources())
         self.store: Store
         self.stopping = False
+        self._lasting: set[asyncio.Task[Any]] = set()
         self.surface = Surface(self)
         self.handlers = Handlers(self)
         self.url = ""
@@ -118,9 +121,22 @@ class ApiServer:
             await before.stop()
         await self._other_site.start()
 
+    @contextmanager
+    def lasting(self) -> Iterator[None]:
+        """For a request that may last as long as its client likes, and writes nothing: it ends with the server."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # there is one wherever a coroutine runs
+        self._lasting.add(task)
+        try:
+            yield
+        finally:
+            self._lasting.discard(task)
+
     async def stop(self) -> None:
-        """End open watches, finish what was begun, close the store."""
+        """End open watches and streams, finish what was begun, close the store."""
         self.stopping = True
+        for task in self._lasting:
+            task.cancel()
         self.store.wake_watchers()
         if self._runner:
             await self._runner.cleanup()
@@ -148,7 +164,8 @@ class ApiServer:
         refusal = await self.surface.authorize(user, info)
         if refusal is not None:
             raise _refused(call, refusal)
-        answer = await self.surface.aggregate(call) if info.is_resource else await self.surface.serve_path(call)
+        with self.lasting():
+            answer = await self.surface.aggregate(call) if info.is_resource else await self.surface.serve_path(call)
         if answer is not None:
             return answer
         if not info.is_resource:
