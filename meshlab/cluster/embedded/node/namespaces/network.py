@@ -123,15 +123,22 @@ class NamespacesNetwork(Network):
     def enter(self, pod_uid: str, container: Mapping[str, Any]) -> list[str]:
         """The launcher, and what it has to know."""
         inside = self._inside[pod_uid]
-        volumes = inside.folder / "volumes"
-        names = [mount["name"] for mount in container.get("volumeMounts") or []]
+        root, volumes = inside.folder / "root" / container["name"], inside.folder / "volumes"
+        mounts = container.get("volumeMounts") or []
+        paths = {root / mount["mountPath"].lstrip("/"): Path(mount["mountPath"]) for mount in mounts}
         return prefix(
             inside.namespaces,
-            inside.files,
+            {**inside.files, **{own: path for own, path in paths.items() if self._may_cover(path, own)}},
             hidden=self._folder.parent.parent,  # the state of all labs
-            shown=[inside.folder / "root" / container["name"], *(volumes / name for name in names)],
+            shown=[root, *(volumes / mount["name"] for mount in mounts)],
             capabilities=_added(container),
         )
+
+    def _may_cover(self, path: Path, own: Path) -> bool:
+        """Whether a volume can be put where its mount path says: at a place that the machine has, without hiding what
+        is needed. Elsewhere it is found under MESHLAB_CONTAINER_ROOT alone.
+        """
+        return path.is_dir() and own.is_dir() and not self._folder.is_relative_to(path)
 
     def _make(self, uid: str, hostname: str, interface: IPv4Interface) -> list[str]:
         namespaces = self._holder.make_pod(uid, hostname, interface)
