@@ -62,8 +62,10 @@ def pod(address: IPv4Interface, holder: int, node_end: str) -> bytes:
     """In a pod: its eth0, linked with an interface of that name in the network of the process `holder`."""
     other = _link() + text(_NAME, node_end) + attribute(_NAMESPACE_OF_PID, struct.pack("=I", holder))
     pair = text(_KIND, "veth") + nested(_DATA, nested(_PEER, other))
-    info = nested(_LINK_INFO, pair)
-    made = _message(_NEW_LINK, _link(index=_INDEX) + text(_NAME, _ETHERNET) + info, _CREATE | _EXCLUSIVE)
+    # By the address of the network, so that who remembers the last pod that had it is not wrong about the next.
+    own = attribute(_HARDWARE_ADDRESS, _OURS + address.ip.packed)
+    linked = own + nested(_LINK_INFO, pair)
+    made = _message(_NEW_LINK, _link(index=_INDEX) + text(_NAME, _ETHERNET) + linked, _CREATE | _EXCLUSIVE)
     return made + _without_ipv6(_ETHERNET) + _up(_ETHERNET) + _address(address) + _up(_LOOPBACK)
 
 
