@@ -44,6 +44,9 @@ def prepare(crd: Crd, old: Mapping[str, Any] | None, others: Iterable[Mapping[st
             for key in ("group", "scope")
             if spec.get(key) != old["spec"].get(key)
         ]
+        kind = spec["names"].get("kind")
+        if not causes and kind != old["spec"]["names"].get("kind"):
+            causes = [invalid_value("spec.names.kind", kind, "field is immutable")]
     if causes:
         return causes
     if old is None:

@@ -60,6 +60,10 @@ def _pod(obj: Object) -> None:
     default_requests(spec)
     fill(spec, "enableServiceLinks", True)  # noqa: FBT003
     state = obj.get("status") or {}
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for container in state.get(field) or ():
+            container.setdefault("state", {})
+            container.setdefault("lastState", {})
     if state.get("podIP"):
         fill(state, "podIPs", [{"ip": state["podIP"]}])
 
@@ -105,6 +109,7 @@ def _stateful_set(obj: Object) -> None:
     spec = _spec(obj)
     fill(spec, "replicas", 1)
     fill(spec, "podManagementPolicy", "OrderedReady")
+    spec.setdefault("serviceName", "")
     strategy = spec["updateStrategy"] = spec.get("updateStrategy") or {}
     fill(strategy, "type", "RollingUpdate")
     if strategy["type"] == "RollingUpdate":
@@ -232,6 +237,12 @@ def _binding(obj: Object) -> None:
             fill(subject, "apiGroup", _RBAC)
 
 
+def _event(obj: Object) -> None:
+    obj.setdefault("eventTime", None)
+    for name in ("reportingComponent", "reportingInstance"):
+        obj.setdefault(name, "")
+
+
 def _role(obj: Object) -> None:
     obj.setdefault("rules", None)
 
@@ -276,6 +287,7 @@ _DEFAULTS: dict[str, Callable[[Object], None]] = {
     "jobs.batch": _job,
     "cronjobs.batch": _cron_job,
     "endpointslices.discovery.k8s.io": _endpoint_slice,
+    "events": _event,
     f"clusterroles.{_RBAC}": _role,
     f"roles.{_RBAC}": _role,
     f"clusterrolebindings.{_RBAC}": _binding,

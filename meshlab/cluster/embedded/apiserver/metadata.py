@@ -16,7 +16,7 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _GENERATED_PREFIX = 58
 _WITHOUT_GENERATION = frozenset({
     *("bindings", "configmaps", "endpoints", "events", "limitranges", "namespaces", "nodes", "persistentvolumeclaims"),
-    *("persistentvolumes", "podtemplates", "resourcequotas", "secrets", "serviceaccounts", "services"),
+    *("persistentvolumes", "resourcequotas", "secrets", "serviceaccounts", "services"),
     *("controllerrevisions.apps", "leases.coordination.k8s.io", "apiservices.apiregistration.k8s.io"),
     *(f"{plural}.rbac.authorization.k8s.io" for plural in ("clusterroles", "clusterrolebindings")),
     *(f"{plural}.rbac.authorization.k8s.io" for plural in ("roles", "rolebindings")),
@@ -103,7 +103,8 @@ def begin(resource: Resource, obj: dict[str, Any]) -> None:
     if metadata.get("resourceVersion") not in (None, "", "0"):
         raise status.StatusError(500, "", "resourceVersion should not be set on objects to be created")
     for key in (*_SERVER_OWNED, "resourceVersion"):
-        metadata.pop(key, None)
+        if key != "generation" or has_generation(resource):
+            metadata.pop(key, None)
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = metadata["generateName"][:_GENERATED_PREFIX] + random_suffix()
     metadata["uid"] = str(uuid.uuid4())

@@ -107,7 +107,7 @@ def _node(obj: Obj) -> list[Any]:
     addresses = {item["type"]: item["address"] for item in status_of(obj).get("addresses") or []}
     wide = [info.get(key) or UNKNOWN for key in ("osImage", "kernelVersion", "containerRuntimeVersion")]
     places = [addresses.get("InternalIP", NONE), addresses.get("ExternalIP", NONE)]
-    return [name_of(obj), state, roles, created(obj), info.get("kubeletVersion"), *places, *wide]
+    return [name_of(obj), state, roles, created(obj), info.get("kubeletVersion") or "", *places, *wide]
 
 
 def _event(obj: Obj) -> list[Any]:

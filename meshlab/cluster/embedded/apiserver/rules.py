@@ -11,7 +11,9 @@ from typing import Any
 
 from meshlab.cluster.embedded.apiserver import status
 from meshlab.cluster.embedded.apiserver.registry import Resource
+from meshlab.cluster.embedded.apiserver.rules_access import access_rules
 from meshlab.cluster.embedded.apiserver.rules_batch import batch_rules
+from meshlab.cluster.embedded.apiserver.rules_cluster import cluster_rules
 from meshlab.cluster.embedded.apiserver.rules_config import config_rules
 from meshlab.cluster.embedded.apiserver.rules_ephemeral import SUBRESOURCE, ephemeral_rules
 from meshlab.cluster.embedded.apiserver.rules_pods import pod_rules
@@ -19,8 +21,9 @@ from meshlab.cluster.embedded.apiserver.rules_services import service_rules
 from meshlab.cluster.embedded.apiserver.rules_workloads import workload_rules
 from meshlab.cluster.embedded.apiserver.status import Cause
 from meshlab.cluster.embedded.apiserver.words import (
-    broken_label,
+    QUALIFIED_WORDS,
     broken_label_value,
+    broken_namespace,
     broken_path_segment,
     broken_qualified_name,
     broken_service_name,
@@ -38,7 +41,7 @@ _STANDARD_FINALIZERS = (
     "customresourcecleanup.apiextensions.k8s.io",
 )
 _NAME_RULES: dict[str, Callable[[str], str]] = {
-    "namespaces": broken_label,
+    "namespaces": broken_namespace,
     "services": broken_service_name,
     **{f"{plural}.{_RBAC}": broken_path_segment for plural in ("clusterroles", "roles")},
     **{f"{plural}.{_RBAC}": broken_path_segment for plural in ("clusterrolebindings", "rolebindings")},
@@ -53,7 +56,7 @@ def broken_rules(resource: Resource, obj: Object, old: Object | None, subresourc
     if old is not None:
         causes += [*_unchanging(obj["metadata"], old["metadata"])] * 2  # a real server, too, checks it twice
     if not resource.custom and subresource != "status":  # rules may have grown stricter than what was stored
-        for rules in (pod_rules, service_rules, workload_rules, batch_rules, config_rules):
+        for rules in (pod_rules, service_rules, workload_rules, batch_rules, config_rules, access_rules, cluster_rules):
             causes += rules(resource.storage, obj, old)
     return causes
 
@@ -67,15 +70,15 @@ def _metadata(resource: Resource, metadata: Object) -> Iterator[Cause]:
         problem = _NAME_RULES.get(resource.storage, broken_subdomain)(name)
         if problem:
             yield status.invalid_value("metadata.name", name, problem)
-    if prefix and len(prefix) > 253:
-        yield status.invalid_value("metadata.generateName", prefix, "must be no more than 253 characters")
+    if prefix and (problem := _NAME_RULES.get(resource.storage, broken_subdomain)(prefix.removesuffix("-"))):
+        yield status.invalid_value("metadata.generateName", prefix, problem)
     yield from _labels(metadata.get("labels") or {})
     yield from _annotations(metadata.get("annotations") or {})
     yield from _owners(metadata.get("ownerReferences") or ())
     for index, finalizer in enumerate(metadata.get("finalizers") or ()):
         problem = broken_qualified_name(str(finalizer))
         if problem:
-            yield status.invalid_value(f"metadata.finalizers[{index}]", finalizer, problem)
+            yield status.invalid_value("metadata.finalizers", finalizer, problem)
         elif "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"
             yield status.invalid_value(f"metadata.finalizers[{index}]", finalizer, detail)
@@ -85,6 +88,8 @@ def _labels(labels: Object) -> Iterator[Cause]:
     for key, value in sorted(labels.items()):
         if problem := broken_qualified_name(key):
             yield status.invalid_value("metadata.labels", key, problem)
+        if not key:
+            yield status.invalid_value("metadata.labels", key, f"name part {QUALIFIED_WORDS}")
         if problem := broken_label_value(str(value)):
             yield status.invalid_value("metadata.labels", value, problem)
 
@@ -106,11 +111,11 @@ def _owners(owners: Any) -> Iterator[Cause]:
         for key in ("kind", "name", "uid"):
             if not owner.get(key):
                 yield status.invalid_value(f"{where}.{key}", "", "must not be empty")
-    controllers = [owner.get("name", "") for owner in owners if owner.get("controller")]
+    controllers = [f"{owner.get('kind')}/{owner.get('name')}" for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         both = " and ".join(controllers[:2])
-        detail = f"Only one reference can have Controller set to true. Found {both}"
-        yield status.invalid_value(where, None, detail)
+        detail = f'Only one reference can have Controller set to true. Found "true" in references for {both}'
+        yield status.invalid_value(where, list(owners), detail)
 
 
 def _unchanging(metadata: Object, before: Object) -> Iterator[Cause]:

@@ -13,8 +13,9 @@ Object = dict[str, Any]
 
 _IMAGES = ("Always", "IfNotPresent", "Never")
 _RESTARTS = ("Always", "OnFailure", "Never")
-_DNS = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+_DNS = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
+_CONTAINERS = ("containers", "initContainers")
 _MAY_CHANGE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")
 _FIXED = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
@@ -31,14 +32,20 @@ def pod_rules(storage: str, obj: Object, old: Object | None) -> Iterator[Cause]:
         yield from pod_spec_rules(obj.get("spec") or {}, "spec")
         if (obj.get("spec") or {}).get("ephemeralContainers"):
             yield status.forbidden_field("spec.ephemeralContainers", "cannot be set on create")
+    elif any(len(_containers(obj, field)) != len(_containers(old, field)) for field in _CONTAINERS):
+        yield status.forbidden_field("spec.containers", "pod updates may not add or remove containers")
     elif _fixed(obj) != _fixed(old):
         yield status.forbidden_field("spec", _FIXED)
+
+
+def _containers(pod: Object, field: str) -> list[Object]:
+    return (pod.get("spec") or {}).get(field) or []
 
 
 def _fixed(pod: Object) -> Object:
     """What of a pod's spec can't change: all but images and a few numbers."""
     spec = {key: value for key, value in (pod.get("spec") or {}).items() if key not in _MAY_CHANGE}
-    for field in ("containers", "initContainers"):
+    for field in _CONTAINERS:
         spec[field] = [{**container, "image": ""} for container in spec.get(field) or ()]
     return spec
 
@@ -55,7 +62,7 @@ def pod_spec_rules(spec: Object, where: str) -> Iterator[Cause]:
         for index, container in enumerate(spec.get(field) or ()):
             yield from _container(container, f"{where}.{field}[{index}]", names, volumes)
     for field, allowed in (("restartPolicy", _RESTARTS), ("dnsPolicy", _DNS)):
-        if spec.get(field) not in allowed:
+        if spec and spec.get(field) not in allowed:
             yield status.unsupported_value(f"{where}.{field}", spec.get(field), allowed)
     if spec.get("hostname") and (problem := broken_label(spec["hostname"])):
         yield status.invalid_value(f"{where}.hostname", spec["hostname"], problem)
@@ -129,8 +136,12 @@ def _ports(ports: Any, where: str) -> Iterator[Cause]:
 def _environment(variables: Any, where: str) -> Iterator[Cause]:
     for index, variable in enumerate(variables):
         here = f"{where}.env[{index}]"
-        if not variable.get("name"):
+        name = variable.get("name") or ""
+        if not name:
             yield status.required(f"{here}.name")
+        elif "=" in name or not name.isascii() or not name.isprintable():
+            detail = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+            yield status.invalid_value(f"{here}.name", name, detail)
         if not variable.get("valueFrom"):
             continue
         sources = [key for key, value in variable["valueFrom"].items() if value]

@@ -7,7 +7,13 @@ from typing import Any
 
 from meshlab.cluster.embedded.apiserver import status
 from meshlab.cluster.embedded.apiserver.status import Cause
-from meshlab.cluster.embedded.apiserver.words import broken_label, broken_port, broken_port_name, broken_subdomain
+from meshlab.cluster.embedded.apiserver.words import (
+    broken_label,
+    broken_port,
+    broken_port_name,
+    broken_qualified_name,
+    broken_subdomain,
+)
 
 Object = dict[str, Any]
 
@@ -26,6 +32,9 @@ def service_rules(storage: str, obj: Object, old: Object | None) -> Iterator[Cau
     if kind == "ExternalName":
         yield from _external_name(spec.get("externalName") or "")
     yield from _ports(spec.get("ports") or ())
+    for key in sorted(spec.get("selector") or ()):
+        if problem := broken_qualified_name(key):
+            yield status.invalid_value("spec.selector", key, problem)
     if kind not in _TYPES:
         yield status.unsupported_value("spec.type", kind, _TYPES)
     if spec.get("sessionAffinity") not in ("ClientIP", "None"):

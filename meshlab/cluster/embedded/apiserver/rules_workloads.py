@@ -13,6 +13,7 @@ from meshlab.cluster.embedded.apiserver.status import Cause
 Object = dict[str, Any]
 
 _SELECTING = ("deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps")
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 _NUMBERS = ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
 _MAY_CHANGE = (
     *("replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit"),
@@ -43,12 +44,18 @@ def _selector(spec: Object, old: Object | None) -> Iterator[Cause]:
     selector = spec.get("selector")
     if selector is None:
         yield status.required("spec.selector")
+    elif wrong := [row for row in selector.get("matchExpressions") or () if row.get("operator") not in _OPERATORS]:
+        index = selector["matchExpressions"].index(wrong[0])
+        where = f"spec.selector.matchExpressions[{index}].operator"
+        yield status.invalid_value(where, wrong[0].get("operator"), "not a valid selector operator")
+        yield status.invalid_value("spec.selector", selector, "invalid label selector")
+        return
     elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
         yield status.invalid_value("spec.selector", selector, "empty selector is invalid for deployment")
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
     if not selector_matches(selector, labels):
         detail = "`selector` does not match template `labels`"
-        yield status.invalid_value("spec.template.metadata.labels", labels, detail)
+        yield status.invalid_value("spec.template.metadata.labels", labels or None, detail)
     if old is not None and selector != (old.get("spec") or {}).get("selector"):
         yield status.invalid_value("spec.selector", selector, "field is immutable")
 
@@ -56,7 +63,7 @@ def _selector(spec: Object, old: Object | None) -> Iterator[Cause]:
 def _template(spec: Object, restarts: tuple[str, ...]) -> Iterator[Cause]:
     pod = (spec.get("template") or {}).get("spec") or {}
     yield from pod_spec_rules(pod, "spec.template.spec")
-    if pod.get("restartPolicy") not in restarts:
+    if pod.get("restartPolicy") not in (None, *restarts):
         yield status.unsupported_value("spec.template.spec.restartPolicy", pod.get("restartPolicy"), restarts)
 
 

@@ -159,6 +159,12 @@ def invalid(resource: Resource, name: str, causes: Iterable[Cause]) -> StatusErr
     return StatusError(422, "Invalid", f'{resource.group_kind} "{name}" is invalid: {said}', details)
 
 
+def unversioned(resource: Resource, name: str, cause: Cause) -> StatusError:
+    """422: an object of a custom kind is replaced at a version only."""
+    details = _about(resource, name, causes=[cause.to_dict()])
+    return StatusError(422, "Invalid", f'{resource.group_resource} "{name}" is invalid: {cause}', details)
+
+
 def invalid_options(kind: str, causes: Iterable[Cause]) -> StatusError:
     """422: the query parameters (ListOptions, CreateOptions …) break rules."""
     causes = list(causes)

@@ -74,6 +74,8 @@ class Subresources:
         """Put a pod on a node."""
         options = WriteOptions.of("CreateOptions", call.query)
         sent = await body.decode(call.http, "Binding", self._server.surface.decode_protobuf)
+        if (sent.get("metadata") or {}).get("name") != call.info.name:
+            raise status.bad_request("name in URL does not match name in Binding object")
         node = (sent.get("target") or {}).get("name") or ""
         if not node:
             raise status.invalid(resource, call.info.name, [status.required("target.name")])

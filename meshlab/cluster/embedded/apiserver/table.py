@@ -84,7 +84,9 @@ def _row(resource: Resource, item: Obj, cells: list[Any], include: str) -> dict[
         row["conditions"] = conditions
     if include == "Object":
         row["object"] = item
-    elif include != "None":
+    elif include == "None":
+        row["object"] = None
+    else:
         row["object"] = {
             "kind": "PartialObjectMetadata",
             "apiVersion": "meta.k8s.io/v1",

@@ -66,6 +66,9 @@ class WebhookCaller:
                     raise WebhookError(f"failed to call webhook: {_http_problem(answer.status, body)}")
         except TimeoutError as error:
             raise WebhookError(f'failed to call webhook: Post "{shown}": context deadline exceeded') from error
+        except aiohttp.ClientConnectorError as error:
+            why = f"dial tcp {error.host}:{error.port}: connect: {(error.os_error.strerror or '').lower()}"
+            raise WebhookError(f'failed to call webhook: Post "{shown}": {why}') from error
         except aiohttp.ClientError as error:
             raise WebhookError(f'failed to call webhook: Post "{shown}": {error}') from error
         return _response(body, str(request["uid"]))

@@ -26,7 +26,7 @@ _SERVICE_WORDS = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
     f"and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '{_SERVICE}')"
 )
-_QUALIFIED_WORDS = (
+QUALIFIED_WORDS = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
     f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
 )
@@ -43,6 +43,11 @@ _CONFIG_WORDS = (
 
 def _too_long(limit: int) -> str:
     return f"must be no more than {limit} characters"
+
+
+def broken_namespace(text: str) -> str:
+    """The name of a namespace: a label."""
+    return "must not contain dots" if "." in text else broken_label(text)
 
 
 def broken_label(text: str) -> str:
@@ -78,7 +83,7 @@ def broken_qualified_name(text: str) -> str:
     prefix, slash, name = text.rpartition("/")
     if "/" in prefix:
         prefixed = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        return f"a qualified name {_QUALIFIED_WORDS} {prefixed}"
+        return f"a qualified name {QUALIFIED_WORDS} {prefixed}"
     if slash and not prefix:
         return "prefix part must be non-empty"
     if slash and (problem := broken_subdomain(prefix)):
@@ -87,7 +92,7 @@ def broken_qualified_name(text: str) -> str:
         return "name part must be non-empty"
     if len(name) > 63:
         return f"name part {_too_long(63)}"
-    return "" if re.fullmatch(_QUALIFIED, name) else f"name part {_QUALIFIED_WORDS}"
+    return "" if re.fullmatch(_QUALIFIED, name) else f"name part {QUALIFIED_WORDS}"
 
 
 def broken_label_value(text: str) -> str:
@@ -101,7 +106,9 @@ def broken_config_key(text: str) -> str:
     """The key of a ConfigMap or Secret."""
     if len(text) > 253:
         return _too_long(253)
-    return "" if re.fullmatch(_CONFIG_KEY, text) and text not in (".", "..") else _CONFIG_WORDS
+    if text in (".", ".."):
+        return f"must not be '{text}'"
+    return "" if re.fullmatch(_CONFIG_KEY, text) else _CONFIG_WORDS
 
 
 def broken_port(number: object) -> str:

@@ -96,6 +96,9 @@ class Writer:
         self._admission.check_fields(call, resource, obj, options)
         managers = self.managers(call, resource)
         missing = self._server.store.newest(resource.storage, call.key) is None
+        if resource.custom and not missing and not obj["metadata"].get("resourceVersion"):
+            cause = status.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+            raise status.unversioned(resource, call.info.name, cause)
         creates = resource.storage in _CREATED_BY_PUT and not call.info.subresource
         if missing and creates and not obj["metadata"].get("resourceVersion"):
             stored = await self.insert(call, resource, obj, managers, options)
@@ -107,6 +110,8 @@ class Writer:
         """Change an object by one of the four kinds of patch."""
         media = call.http.content_type
         allowed = PATCH_TYPES if not resource.custom else [kind for kind in PATCH_TYPES if kind != STRATEGIC_PATCH]
+        if media in PATCH_TYPES and media not in allowed:
+            raise status.unsupported_media_type(allowed)
         if media not in allowed:
             raise status.StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         form = _form(call)
