@@ -105,6 +105,22 @@ def test_control_c_interrupts_the_command_in_front_and_not_the_shell(terminal):
     shell.exit_code()
 
 
+def test_a_command_ends_with_its_container(kubectl):
+    container = {
+        "name": "main",
+        "image": kubectl.image,
+        "workingDir": "/work",
+        "command": ["sh", "-c", "until [ -e ended ]; do sleep 0.1; done"],
+    }
+    mount = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
+    volumes = [{"name": "work", "emptyDir": {}}]
+    kubectl.apply(
+        "Pod", "short", {"containers": [{**container, **mount}], "volumes": volumes, "restartPolicy": "Never"}
+    )
+    kubectl("wait", "--for=condition=Ready", "pod/short", "--timeout=60s")
+    assert kubectl.run("exec", "short", "--", "sh", "-c", "touch ended; exec sleep 600").returncode == 137
+
+
 @pytest.mark.usefixtures("busy")
 def test_what_a_client_ran_ends_when_it_vanishes(kubectl, where):
     if where == "kind":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from meshlab.cluster.embedded.node.logs import ContainerLog
@@ -24,6 +25,7 @@ class Console:
         self._log = log
         self._onlookers: list[Onlooker] = []
         self._pump: Pump | None = None
+        self._is_over = False
 
     def begin(self) -> None:
         """Take what the process writes from now on."""
@@ -33,19 +35,23 @@ class Console:
         """After the process's end."""
         if self._pump:
             await self._pump.finish()
-        for onlooker in self._onlookers:
-            for pipe in onlooker.values():
-                pipe.finish()
+        self.stop()
 
     def stop(self) -> None:
         """Give everything back at once."""
         if self._pump:
             self._pump.stop()
+        self._is_over = True
+        for onlooker in self._onlookers:
+            for pipe in onlooker.values():
+                pipe.finish()
 
     def join(self, outputs: Collection[str]) -> Onlooker:
         """Look on from now."""
         onlooker = {name: Pipe() for name in self.ends.outputs if name in outputs}
         self._onlookers.append(onlooker)
+        if self._is_over:
+            self.stop()
         return onlooker
 
     def leave(self, onlooker: Onlooker) -> None:
@@ -70,7 +76,8 @@ class Console:
             self.ends.stdin.close()
 
     async def _show(self, stream: str, data: bytes) -> None:
-        self._log.write(stream, data)
+        with suppress(OSError):  # a full disk costs lines, not the container
+            self._log.write(stream, data)
         for onlooker in self._onlookers:
             if stream in onlooker:
                 await onlooker[stream].put(data)
