@@ -15,7 +15,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 from dns.message import Message
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshlab.cluster.embedded.node.dns.answer import answer, to_datagram
@@ -156,6 +156,7 @@ def test_an_answer_that_does_not_fit_a_packet_is_cut_off_so_that_it_is_asked_aga
 LABEL = st.text("abz-019_", min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(st.lists(LABEL, min_size=1, max_size=5), st.sampled_from(["A", "AAAA", "SRV", "TXT", "ANY", "CNAME", "PTR"]))
 def test_no_name_gets_an_answer_that_is_not_in_the_records(labels: list[str], kind: str):
     name = ".".join(labels) + ".cluster.local."
@@ -165,6 +166,7 @@ def test_no_name_gets_an_answer_that_is_not_in_the_records(labels: list[str], ki
     assert bool(response.answer) is (there and (kind in KNOWN[name] or (kind == "ANY" and bool(KNOWN[name]))))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(KNOWN)), st.data())
 def test_every_name_in_the_records_is_found_in_any_case(name: str, data: st.DataObject):
     spelled = "".join(data.draw(st.sampled_from([letter, letter.upper()])) for letter in name)
@@ -172,6 +174,7 @@ def test_every_name_in_the_records_is_found_in_any_case(name: str, data: st.Data
         assert [text.lower() for text in texts(ask(spelled, kind))] == [text.lower() for text in expected]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(KNOWN)))
 def test_what_a_name_ends_in_exists(name: str):
     assert name.endswith(".arpa.") or name == "cluster.local." or name.partition(".")[2] in KNOWN
@@ -303,6 +306,7 @@ async def test_when_the_machines_name_servers_are_not_there_that_is_said():
     assert response.rcode() == dns.rcode.SERVFAIL
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_whatever_comes_in_ends_in_an_answer_or_in_none(wire: bytes):
     response = asyncio.run(NameServer(Fixed(), ()).respond(wire, tcp=False))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshlab import nft
@@ -137,6 +137,7 @@ def test_an_endpoint_that_does_not_say_whether_it_is_ready_is():
     assert lead.rules[0].verdict == nft.Dnat((("10.77.0.5", 8080),))
 
 
+@settings(deadline=None)
 @given(st.permutations(["10.77.0.5", "10.77.0.6", "10.77.0.7"]), st.integers(0, 3))
 def test_the_order_of_the_endpoints_changes_nothing(addresses, cut):
     first = table([service()], [slice_of("10.77.0.5", "10.77.0.6", "10.77.0.7")], RANGE)
