@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from meshlab.cluster.embedded.apiserver import addresses, encode, metadata, status
 from meshlab.cluster.embedded.apiserver.beginnings import first_state, schedule_class
 from meshlab.cluster.embedded.apiserver.defaults import apply_defaults
+from meshlab.cluster.embedded.apiserver.field_sets import duplicates
 from meshlab.cluster.embedded.apiserver.lifecycle import is_terminating
+from meshlab.cluster.embedded.apiserver.merge_rules import rule
 from meshlab.cluster.embedded.apiserver.misfits import go_text
 from meshlab.cluster.embedded.apiserver.options import WriteOptions
 from meshlab.cluster.embedded.apiserver.pod_account import give_account
@@ -45,7 +48,7 @@ class Admission:
         """The same for what a patch has made; a real server shows the strategic patch, or all that came of another."""
         report = self._server.surface.check(resource, obj)
         metadata.tidy(obj)
-        shown = go_text(patch) if strategic else encode.dumps(dict(sorted(obj.items()))).decode()
+        shown = go_text(patch) if strategic else _all_of(resource, obj)
         if not resource.custom and (problem := metadata.kind_problem(resource, obj)):
             raise _unpatchable(shown, problem)
         if report.misfit:
@@ -79,6 +82,7 @@ class Admission:
         said = [f".{path}: field not declared in schema" for path in report.unknown]
         if report.misfit:
             said.append(report.misfit.applied)
+        said += duplicates(config, rule)
         if said:
             version = resource.api_version if resource.group else f"/{resource.version}"
             subject = f"{given}/{call.info.name}; {version}, Kind={resource.kind}"
@@ -139,10 +143,21 @@ class Admission:
             addresses.keep_allocated(obj, old)
         apply_defaults(resource, obj)
 
+    def _priority(self, resource: Resource, pod: Object) -> Object | None:
+        """The PriorityClass that a pod names. Raises 403 when there is none of that name."""
+        name = pod["spec"].get("priorityClassName")
+        if not name or name in _SYSTEM_PRIORITIES:
+            return {"value": _SYSTEM_PRIORITIES[name]} if name else None
+        found = self._server.store.get("priorityclasses.scheduling.k8s.io", ("", name))
+        if found is None:
+            why = f"no PriorityClass with name {name} was found"
+            raise status.forbidden(resource, pod["metadata"].get("name", ""), why)
+        return found.obj
+
     def _begin(self, resource: Resource, obj: Object) -> None:
         first_state(resource, obj)
         if resource.storage == "pods":
-            schedule_class(obj["spec"])
+            schedule_class(obj["spec"], self._priority(resource, obj))
             give_account(self._server.store, resource, obj)
 
 
@@ -158,6 +173,15 @@ class _UnknownFieldsError(status.StatusError):
 def _unreadable(resource: Resource, problem: str) -> status.StatusError:
     kind, version = resource.kind, resource.version
     return status.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {problem}')
+
+
+_SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
+
+def _all_of(resource: Resource, obj: Object) -> str:
+    """An object as an error shows it: its fields in order, those of a custom kind all the way down."""
+    ordered = json.loads(json.dumps(obj, sort_keys=True)) if resource.custom else dict(sorted(obj.items()))
+    return encode.dumps(ordered).decode()
 
 
 def _unpatchable(shown: str, problem: str) -> status.StatusError:

@@ -69,10 +69,10 @@ def _select_own_pods(job: Object) -> None:
     job["metadata"]["labels"] = {**metadata["labels"], **(job["metadata"].get("labels") or {})}
 
 
-def schedule_class(spec: Object) -> None:
-    """Priority and the usual tolerations of a new pod."""
-    spec.setdefault("priority", 0)
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+def schedule_class(spec: Object, priority: Object | None) -> None:
+    """Priority (by its class, if it has one) and the usual tolerations of a new pod."""
+    spec.setdefault("priority", (priority or {}).get("value", 0))
+    spec.setdefault("preemptionPolicy", (priority or {}).get("preemptionPolicy", "PreemptLowerPriority"))
     tolerations = spec["tolerations"] = list(spec.get("tolerations") or ())
     for key in _TOLERATED:
         if not any(

@@ -22,6 +22,7 @@ COLLECTION = "customresourcedefinitions.apiextensions.k8s.io"
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 """Holds a definition back until the objects of its kind are gone."""
 
+_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 _RULES = "x-kubernetes-validations"
 
 
@@ -91,6 +92,7 @@ def _row(spec: Mapping[str, Any], names: Mapping[str, Any], version: Mapping[str
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         namespaced=spec["scope"] == "Namespaced",
+        verbs=_VERBS,
         subresources=tuple(subresources),
         status_subresource="status" in parts,
         scale=_scale(parts["scale"]) if "scale" in parts else None,

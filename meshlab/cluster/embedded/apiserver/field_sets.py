@@ -41,6 +41,23 @@ def _fields(value: Any, path: Path, names: Names, rules: Rules, how: Rule) -> It
         yield path
 
 
+def duplicates(obj: Any, rules: Rules, path: Path = (), names: Names = ()) -> Iterator[str]:
+    """What a real server says of list items whose keys stand twice: they can't be owned."""
+    if isinstance(obj, dict):
+        for key, item in obj.items():
+            yield from duplicates(item, rules, (*path, f"f:{key}"), (*names, key))
+    elif isinstance(obj, list):
+        how = rules(names)
+        keyed = how.kind == "map" and bool(how.keys) and all(isinstance(item, dict) for item in obj)
+        seen: set[str] = set()
+        for item in obj:
+            step = _key_step(item, how.keys) if keyed else ""
+            if step and step in seen:
+                yield f"{show(path)}: duplicate entries for key {show((step,))}"
+            seen.add(step)
+            yield from duplicates(item, rules, (*path, step) if step else path, names)
+
+
 def item_rule(how: Rule) -> Rule:
     """How the items of a list merge."""
     return Rule("atomic") if how.atomic_items else GRANULAR

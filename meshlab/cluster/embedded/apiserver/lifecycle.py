@@ -32,6 +32,7 @@ _RETURNS_OBJECT = frozenset({
     *("pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "podtemplates"),
     *("storageclasses.storage.k8s.io", "resourcequotas"),
 })  # fmt: skip
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
 _POD_GRACE = 30
 
@@ -167,7 +168,7 @@ def _mark(resource: Resource, old: Object, options: DeleteOptions) -> Object | N
     before = metadata.get("deletionGracePeriodSeconds")
     if not metadata.get("deletionTimestamp"):
         marked["metadata"]["deletionTimestamp"] = _later(grace)
-        if has_generation(resource):
+        if has_generation(resource) and resource.storage != _DEFINITIONS:
             marked["metadata"]["generation"] = metadata.get("generation", 0) + 1
         if resource.storage == "namespaces":
             marked["status"] = {**(old.get("status") or {}), "phase": "Terminating"}
@@ -175,7 +176,7 @@ def _mark(resource: Resource, old: Object, options: DeleteOptions) -> Object | N
     elif before and grace < before:
         marked["metadata"]["deletionTimestamp"] = _later(grace)
         marked["metadata"]["deletionGracePeriodSeconds"] = grace
-    if resource.storage == "namespaces":
+    if resource.storage in ("namespaces", _DEFINITIONS):
         marked["metadata"].pop("deletionGracePeriodSeconds", None)
     tidy(marked)
     return marked

@@ -42,6 +42,7 @@ _SYSTEM: frozenset[Path] = frozenset({
     *[("f:apiVersion",), ("f:kind",), ("f:metadata",)],
     *[("f:metadata", f"f:{name}") for name in _SYSTEM_METADATA],
 })  # fmt: skip
+_EMPTY_EVENT: Object = {"source": {}, "eventTime": None, "reportingComponent": "", "reportingInstance": ""}
 _WORKLOADS = ("deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps")
 
 
@@ -235,9 +236,10 @@ def _empty(resource: Resource) -> Object:
         "jobs.batch": {"template": template},
         "cronjobs.batch": {"schedule": None, "jobTemplate": {"metadata": {}, "spec": {"template": template}}},
         **dict.fromkeys(_WORKLOADS, workload),
+        "statefulsets.apps": {**workload, "serviceName": ""},
     }
     spec = specs.get(resource.storage, {})
-    others: dict[str, Object] = {"podtemplates": {"template": template}, "events": {"source": {}}}
+    others: dict[str, Object] = {"podtemplates": {"template": template}, "events": _EMPTY_EVENT}
     return {"metadata": {}, "spec": spec, "status": {}, **others.get(resource.storage, {})}
 
 

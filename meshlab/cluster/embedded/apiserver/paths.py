@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.tokens import Tokens
 
 _JSON = "application/json"
+_OLD_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
 class Paths:
@@ -51,6 +52,10 @@ class Paths:
                 return _tagged(call, openapi.index(self._server.registry.all()), _JSON)
             case ["openapi", "v3", "api" | "apis", *place]:
                 return await self._openapi(call, place)
+            case ["openapi", "v2"]:
+                return _old_openapi(call)
+            case [".well-known", "openid-configuration"]:
+                return _json(self._tokens.configuration())
             case ["version"]:
                 return web.Response(body=json.dumps(discovery.version(), indent=2).encode(), content_type=_JSON)
             case ["openid", "v1", "jwks"]:
@@ -102,6 +107,17 @@ class Paths:
 def _resources(group: str, version: str, rows: list[Resource]) -> dict[str, Any] | None:
     found = [row for row in rows if (row.group, row.version) == (group, version)]
     return discovery.resource_list(found[0].api_version, found) if found else None
+
+
+def _old_openapi(call: Call) -> web.Response:
+    """OpenAPI 2 with nothing in it: enough for kubectl to say that it doesn't know a kind."""
+    info = {"title": "Kubernetes", "version": f"v{discovery.MAJOR}.{discovery.MINOR}"}
+    if _OLD_PROTOBUF not in call.http.headers.get("Accept", ""):
+        return _json({"swagger": "2.0", "info": info, "paths": {}})
+    title, version = (text.encode() for text in info.values())
+    named = b"\x0a%c%s\x12%c%s" % (len(title), title, len(version), version)
+    body = b"\x0a\x032.0\x12%c%s\x42\x00" % (len(named), named)
+    return web.Response(body=body, content_type=_OLD_PROTOBUF)
 
 
 def _json(body: Any) -> web.Response:

@@ -33,9 +33,8 @@ def _rule(rule: Object, where: str, *, namespaced: bool) -> Iterator[Cause]:
         yield status.required(f"{where}.verbs", "verbs must contain at least one value")
     paths = rule.get("nonResourceURLs")
     if paths and namespaced:
-        yield status.invalid_value(
-            f"{where}.nonResourceURLs", paths, "namespaced rules cannot apply to non-resource URLs"
-        )
+        detail = "namespaced rules cannot apply to non-resource URLs"
+        yield status.invalid_value(f"{where}.nonResourceURLs", paths, detail)
     elif paths:
         if any(rule.get(key) for key in ("apiGroups", "resources", "resourceNames")):
             detail = "rules cannot apply to both regular resources and non-resource URLs"
@@ -56,14 +55,14 @@ def _binding(binding: Object, *, namespaced: bool) -> Iterator[Cause]:
     if not role.get("name"):
         yield status.required("roleRef.name")
     for index, subject in enumerate(binding.get("subjects") or ()):
-        yield from _subject(subject, f"subjects[{index}]")
+        yield from _subject(subject, f"subjects[{index}]", namespaced=namespaced)
 
 
-def _subject(subject: Object, where: str) -> Iterator[Cause]:
+def _subject(subject: Object, where: str, *, namespaced: bool) -> Iterator[Cause]:
     if not subject.get("name"):
         yield status.required(f"{where}.name")
     kind = subject.get("kind")
     if kind not in ("ServiceAccount", "User", "Group"):
         yield status.unsupported_value(f"{where}.kind", kind or "", ("ServiceAccount", "User", "Group"))
-    elif kind == "ServiceAccount" and not subject.get("namespace"):
+    elif kind == "ServiceAccount" and not namespaced and not subject.get("namespace"):
         yield status.required(f"{where}.namespace")

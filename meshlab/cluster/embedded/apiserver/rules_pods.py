@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver import quantities, status
 from meshlab.cluster.embedded.apiserver.status import Cause
 from meshlab.cluster.embedded.apiserver.words import broken_label, broken_port, broken_port_name, broken_subdomain
 
@@ -68,11 +68,6 @@ def pod_spec_rules(spec: Object, where: str) -> Iterator[Cause]:
         yield status.invalid_value(f"{where}.hostname", spec["hostname"], problem)
     if spec.get("serviceAccountName") and (problem := broken_subdomain(spec["serviceAccountName"])):
         yield status.invalid_value(f"{where}.serviceAccountName", spec["serviceAccountName"], problem)
-    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
-        seconds = spec["terminationGracePeriodSeconds"]
-        yield status.invalid_value(
-            f"{where}.terminationGracePeriodSeconds", seconds, "must be greater than or equal to 0"
-        )
 
 
 def _name_of_its_own(named: Object, where: str, names: set[str]) -> Iterator[Cause]:
@@ -108,11 +103,26 @@ def _container(container: Object, where: str, names: set[str], volumes: set[str]
     yield from _ports(container.get("ports") or (), where)
     yield from _environment(container.get("env") or (), where)
     yield from _mounts(container.get("volumeMounts") or (), where, volumes)
+    yield from _resources(container.get("resources") or {}, f"{where}.resources")
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if container.get(probe):
+        if container.get(probe) is not None:
             yield from _probe(container[probe], f"{where}.{probe}")
     if container.get("imagePullPolicy") not in _IMAGES:
         yield status.unsupported_value(f"{where}.imagePullPolicy", container.get("imagePullPolicy"), _IMAGES)
+
+
+def _resources(resources: Object, where: str) -> Iterator[Cause]:
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    for field, amounts in (("limits", limits), ("requests", requests)):
+        for name, text in amounts.items():
+            if (quantities.amount(text) or 0) < 0:
+                rule = "must be greater than or equal to 0"
+                yield status.invalid_value(f"{where}.{field}[{name}]", text, rule)
+    for name, text in requests.items():
+        limit = quantities.amount(limits.get(name, text))
+        if (quantities.amount(text) or 0) > (limit or 0):
+            rule = f"must be less than or equal to {name} limit of {limits[name]}"
+            yield status.invalid_value(f"{where}.requests", text, rule)
 
 
 def _ports(ports: Any, where: str) -> Iterator[Cause]:
@@ -175,6 +185,8 @@ def _probe(probe: Object, where: str) -> Iterator[Cause]:
         yield status.required(where, "must specify a handler type")
     for extra in handlers[1:]:
         yield status.forbidden_field(f"{where}.{extra}", "may not specify more than 1 handler type")
+    if probe.get("exec") is not None and not probe["exec"].get("command"):
+        yield status.required(f"{where}.exec.command")
     for handler in ("httpGet", "tcpSocket"):
         port = (probe.get(handler) or {}).get("port", 0)
         if handler in handlers and (problem := broken_port_name(port) if isinstance(port, str) else broken_port(port)):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from meshlab.cluster.embedded.apiserver import status
+from meshlab.cluster.embedded.apiserver.rules_cluster import broken_address
 from meshlab.cluster.embedded.apiserver.status import Cause
 from meshlab.cluster.embedded.apiserver.words import (
     broken_label,
@@ -32,16 +33,22 @@ def service_rules(storage: str, obj: Object, old: Object | None) -> Iterator[Cau
     if kind == "ExternalName":
         yield from _external_name(spec.get("externalName") or "")
     yield from _ports(spec.get("ports") or ())
-    for key in sorted(spec.get("selector") or ()):
-        if problem := broken_qualified_name(key):
-            yield status.invalid_value("spec.selector", key, problem)
     if kind not in _TYPES:
         yield status.unsupported_value("spec.type", kind, _TYPES)
     if spec.get("sessionAffinity") not in ("ClientIP", "None"):
         yield status.unsupported_value("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
-    before = (old or {}).get("spec") or {}
+    yield from _addresses(spec, (old or {}).get("spec") or {})
+    for key in sorted(spec.get("selector") or ()):
+        if problem := broken_qualified_name(key):
+            yield status.invalid_value("spec.selector", key, problem)
+
+
+def _addresses(spec: Object, before: Object) -> Iterator[Cause]:
+    for index, text in enumerate(spec.get("clusterIPs") or filter(None, [spec.get("clusterIP")])):
+        if text != "None" and (problem := broken_address(text)):
+            yield status.invalid_value(f"spec.clusterIPs[{index}]", text, problem)
     address, known = spec.get("clusterIP"), before.get("clusterIP")
-    if known and kind != "ExternalName" and before.get("type") != "ExternalName" and address != known:
+    if known and spec.get("type") != "ExternalName" and before.get("type") != "ExternalName" and address != known:
         yield status.invalid_value("spec.clusterIPs[0]", [address], "may not change once set")
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cluster.embedded.apiserver import jsonpath
+from meshlab.cluster.embedded.apiserver import jsonpath, status
 from meshlab.cluster.embedded.apiserver.pod_printer import row_conditions
 from meshlab.cluster.embedded.apiserver.printers import printer
 from meshlab.cluster.embedded.apiserver.printing import Obj, age
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from meshlab.cluster.embedded.apiserver.registry import Resource
 
 Column = Mapping[str, Any]
+
+_INCLUDED = ("Metadata", "Object", "None", "")
 
 _NAME: Column = {
     "name": "Name",
@@ -28,7 +30,14 @@ _AGE: Column = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTi
 
 
 def table(resource: Resource, items: Sequence[Obj], include: str) -> dict[str, Any]:
-    """A meta.k8s.io/v1 Table; `include` says what each row brings along: its Metadata, the Object, or None."""
+    """A meta.k8s.io/v1 Table; `include` says what each row brings along: its Metadata, the Object, or None.
+
+    Raises 400 for another word.
+    """
+    if include not in _INCLUDED:
+        rule = "must be 'Metadata', 'Object', 'None', or empty"
+        problem = f'includeObject: Invalid value: "{include}": {rule}'
+        raise status.bad_request(f"Unable to convert to Table as requested: {problem}")
     if resource.custom:
         columns = resource.printer_columns or (_AGE,)
         definitions = [_NAME, *map(_definition, columns)]

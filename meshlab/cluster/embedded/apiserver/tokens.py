@@ -67,6 +67,16 @@ class Tokens:
         fields = {"n": _number(numbers.n), "e": _number(numbers.e)}
         return {"keys": [{"use": "sig", "kty": "RSA", "kid": self.key_id, "alg": "RS256", **fields}]}
 
+    def configuration(self) -> dict[str, Any]:
+        """What the issuer of tokens says of itself (OpenID Connect)."""
+        return {
+            "issuer": ISSUER,
+            "jwks_uri": f"{ISSUER}/openid/v1/jwks",
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        }
+
     def request(self, account: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer a TokenRequest for an account. Raises 422 and 404 as a real server does."""
         spec = body.get("spec") or {}
