@@ -19,9 +19,24 @@ _POD: dict[str, Any] = {"metadata": {"name": "probe", "namespace": "default"}, "
 _HERE, _THERE = "10.64.0.1", "10.64.0.2"
 _SERVICE, _PORT, _MARK = "10.64.128.1", 80, 1
 _MATCHES = (nft.Protocol("tcp"), nft.Destination(f"{_SERVICE}/32"), nft.Mark(_MARK, negated=True))
+_CHOICE = ((_HERE, _PORT), (_THERE, _PORT))
+_OTHERS = (nft.Protocol("tcp"), nft.Destination("10.64.200.0/24"))
 _RULES = nft.Table(
-    "probe", (nft.Chain("output", (nft.Rule(nft.Redirect(_PORT), _MATCHES),), nft.Hook("nat", "output", -100)),)
+    "probe",
+    (
+        nft.Chain(
+            "output",
+            (
+                nft.Rule(nft.Redirect(_PORT), _MATCHES),
+                nft.Rule(nft.Dnat(_CHOICE), _OTHERS),
+                nft.Rule(nft.Dnat(_CHOICE, by_source=True), _OTHERS),
+            ),
+            nft.Hook("nat", "output", -100),
+        ),
+        nft.Chain("refuse", (nft.Rule(nft.Reject(tcp_reset=True), _OTHERS),), nft.Hook("filter", "output", 0)),
+    ),
 )
+"""Of each kind of rule that pods will have: a kernel may lack one of them."""
 _SECONDS = 10
 
 
