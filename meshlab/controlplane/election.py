@@ -31,12 +31,12 @@ _FAREWELL_SECONDS = 1.0
 class Terms:
     """How long a lease holds, in seconds. A renewal is one small write.
 
-    Two renewals in a row may be lost to a slow API server or a stalled process before a leader gives up; the
-    rest is for clocks of different pace, and for its streams to be closed before there is another leader.
+    A slow API server or a stalled process may take seven seconds for a renewal before a leader gives up; the rest
+    is for clocks of different pace, and for its streams to be closed before there is another leader.
     """
 
-    lease: int = 8
-    give_up: float = 5.0
+    lease: int = 12
+    give_up: float = 9.0
     renew: float = 2.0
 
 
@@ -81,7 +81,8 @@ class Election:
                     except asyncio.CancelledError:
                         await self._release()
                         raise
-                log.warning("%s leads no more; %s does", self._me, self.leader or "nobody")
+                lost_to = f"{self.leader} does" if self.leader != self._me else "its lease was not renewed in time"
+                log.warning("%s leads no more: %s", self._me, lost_to)
 
     async def _watch(self) -> None:
         async for change in self._leases.changes():
@@ -148,7 +149,7 @@ class Election:
                 log.warning("the lease can't be written: %s", error)
             return False
         except (ClusterError, TimeoutError) as error:
-            log.warning("the lease can't be written: %s", error or "no answer")
+            log.warning("the lease can't be written: %s", str(error) or "no answer in time")
             return False
         self._deadline = began + self._terms.give_up
         return True

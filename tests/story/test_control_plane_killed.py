@@ -143,8 +143,8 @@ async def test_when_the_leader_goes_another_has_its_place_and_no_request_fails(s
     async with replicas(story, 2), no_request_failing(story):
         # Ended well: it gives its place away. Deleted by force: its place is taken when its lease is over.
         for grace, at_least, at_most, callers, then in (
-            (10, 0, 3, ("bookbuyer", "bookthief"), "200"),
-            (0, 3, 20, ("bookbuyer",), "403"),
+            (10, 0, 5, ("bookbuyer", "bookthief"), "200"),
+            (0, 5, 30, ("bookbuyer",), "403"),
         ):
             first, began = await leader(story), time.monotonic()
             path = POD.path(SYSTEM, first)
