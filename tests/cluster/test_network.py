@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,7 @@ async def test_where_the_kernel_grants_no_namespaces_there_is_loopback(home: Pat
         pytest.skip("takes namespaces and unshare(1), to make a place where there are no more")
     none = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
     command = [unshare, "--user", "--map-root-user", "sh", "-c", none, "sh", sys.executable, "-c", UP, wanted]
-    environment = {"MESHLAB_HOME": str(home / "none"), "PATH": "/usr/bin:/bin"}
+    environment = {**os.environ, "MESHLAB_HOME": str(home / "none"), "MESHLAB_NETWORK": ""}
     done = await asyncio.to_thread(
         subprocess.run, command, env=environment, capture_output=True, text=True, timeout=120, check=True
     )

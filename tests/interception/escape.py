@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 MARK, NEW_USER, NEW_NET, SEIZE = 1337, 0x10000000, 0x40000000, 0x4206
@@ -48,19 +49,20 @@ def reach_by_ipv6():
 
 
 def others():
-    return [
-        int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and int(entry.name) != os.getpid()
-    ]
+    """The other processes that are to be seen, by id, with their names."""
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                yield int(entry.name), (entry / "comm").read_text().strip()
 
 
-def any_of(attempt):
+def any_of(pids, attempt):
     """Try it on every process; the best that came of it."""
-    for pid in others():
-        try:
+    assert pids, "there is nothing to try it on"
+    for pid in pids:
+        with suppress(OSError):
             attempt(pid)
-        except OSError:
-            continue
-        return
+            return
     raise PermissionError(errno.EPERM, "none")
 
 
@@ -73,13 +75,11 @@ def enter_another_network():
                 raise OSError(errno.EINVAL, "its own")
             call("setns", other.fileno(), NEW_NET)
 
-    any_of(attempt)
+    any_of([pid for pid, _ in others()], attempt)
 
 
 def trace_its_proxy():
-    proxies = [pid for pid in others() if Path(f"/proc/{pid}/comm").read_text().strip() == "envoy"]
-    assert proxies, "the proxy is to be seen"
-    any_of(lambda pid: pid in proxies and call("ptrace", SEIZE, pid, 0, 0))
+    any_of([pid for pid, name in others() if name == "envoy"], lambda pid: call("ptrace", SEIZE, pid, 0, 0))
 
 
 def read_its_proxys_key():
