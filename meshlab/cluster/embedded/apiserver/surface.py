@@ -49,10 +49,6 @@ if TYPE_CHECKING:
 
 
 _TOKEN_REQUEST = Resource("authentication.k8s.io", "v1", "tokenrequests", "tokenrequest", "TokenRequest")
-_INSTEAD = " is not there in the embedded cluster; a cluster of kind has it"
-_REFUSALS = {
-    "ephemeralcontainers": "a debug container (kubectl debug)",
-}
 
 
 @dataclass
@@ -138,7 +134,7 @@ class Surface:
         return reviews.answer(call, obj, self._lookup, self.tokens)
 
     async def connect(self, call: Call, obj: dict[str, Any]) -> web.StreamResponse:
-        """Answer a subresource that is no part of the object: token, proxy, exec, attach, portforward.
+        """Answer a subresource that is no part of the object: token, proxy.
 
         `obj` is the parent.
         """
@@ -150,9 +146,8 @@ class Surface:
             return encode.respond(encode.PLAIN, self.tokens.request(obj, request), 201)
         if call.info.subresource == "proxy":
             return await proxy(call, self.server.store, self.forwarder)
-        raise status.not_implemented(
-            _REFUSALS.get(call.info.subresource, f"{call.info.resource}/{call.info.subresource}") + _INSTEAD
-        )
+        what = f"{call.info.resource}/{call.info.subresource}"
+        raise status.not_implemented(f"{what} is not there in the embedded cluster; a cluster of kind has it")
 
     def decode_protobuf(self, data: bytes) -> dict[str, Any]:
         """A body of `application/vnd.kubernetes.protobuf` as JSON."""

@@ -24,7 +24,6 @@ class Execution:
         self._command = command
         self._process = process
         self._ends = ends
-        self._is_over = False
         self._all_said = asyncio.create_task(self._wait_for_last_words())
 
     @classmethod
@@ -41,6 +40,11 @@ class Execution:
     def pid(self) -> int:
         """Of its first process."""
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its first process is there: only then its id is its own."""
+        return not self._process.has_ended
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -73,19 +77,18 @@ class Execution:
 
     async def wait(self) -> int:
         """Its exit code."""
-        code = await self._process.wait()
-        self._is_over = True
-        return code
+        return await self._process.wait()
 
     def kill(self) -> None:
         """Its container has ended, and everything in it."""
-        self._process.signal(signal.SIGKILL)
+        if self.is_running:
+            self._process.signal(signal.SIGKILL)
 
     async def end(self) -> None:
         """Hang up. If it runs still, it ends with everything it started."""
         self._all_said.cancel()
         self._ends.close()
-        if self._is_over:
+        if not self.is_running:
             return
         self._process.signal(signal.SIGHUP)
         with suppress(TimeoutError):

@@ -60,7 +60,7 @@ class Instance:
     @property
     def pids(self) -> list[int]:
         """The first process of the container, and of each command that somebody runs in it."""
-        return [self._process.pid, *(companion.pid for companion in self.companions)]
+        return [self._process.pid, *(each.pid for each in self.companions if each.is_running)]
 
     async def run(self) -> int:
         """Watch over the process until it ends; its exit code."""

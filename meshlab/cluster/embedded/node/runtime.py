@@ -90,6 +90,11 @@ class Process(asyncio.SubprocessProtocol):
         """Also the id of its process group and session."""
         return self.record.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended: its id may be another's by now."""
+        return self._ended.done()
+
     async def wait(self) -> int:
         """The exit code once it has ended: 128 and the signal's number when a signal ended it."""
         code = await asyncio.shield(self._ended)
