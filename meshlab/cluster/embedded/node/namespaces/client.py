@@ -97,12 +97,20 @@ class Holder:
     def close(self) -> None:
         """End the process, and with it every namespace that no other process is in."""
         self._channel.close()
-        self._process.wait()
+        try:
+            self._process.wait(_ANSWER_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _ask(self, **request: Any) -> tuple[dict[str, Any], int]:
         with self._lock:
-            self._channel.send(json.dumps(request).encode())
-            return self._hear()
+            try:
+                self._channel.send(json.dumps(request).encode())
+                return self._hear()
+            except TimeoutError:
+                self._channel.close()  # or a late answer would be taken for the next one's
+                raise
 
     def _hear(self) -> tuple[dict[str, Any], int]:
         text, descriptors, _, _ = socket.recv_fds(self._channel, _LONGEST, 1)

@@ -72,7 +72,7 @@ class NamespacesNetwork(Network):
         self._folder = folder
         self._ready = asyncio.Event()
         self._holder: Holder
-        self._inside: dict[str, _Inside] = {}
+        self._inside: dict[str, asyncio.Task[_Inside]] = {}
 
     async def run(self) -> None:
         """Make the node's network, and serve in it until cancelled. Raises OSError when its holder is gone."""
@@ -97,20 +97,18 @@ class NamespacesNetwork(Network):
         await self._ready.wait()
         uid, address = pod["metadata"]["uid"], self._pool.take(pod)
         if uid not in self._inside:
-            interface = IPv4Interface(f"{address}/16")
-            namespaces = await asyncio.to_thread(self._make, uid, files.hostname(pod), interface)
-            written = files.write(pod, address, self.node_address, folder / "etc")
-            self._inside[uid] = _Inside(namespaces, folder, written)
+            self._inside[uid] = asyncio.create_task(asyncio.to_thread(self._make, pod, address, folder))
+        try:
+            await asyncio.shield(self._inside[uid])
+        except OSError:
+            await self._forget(uid)
+            raise
         return Attachment(address, not_enforced=tuple(_not_enforced(pod)), enforced=_ENFORCED)
 
     async def detach(self, pod: Object) -> None:
         """Give up a pod's network. It ends with the last process in it."""
         self._pool.give_back(pod)
-        uid = pod["metadata"]["uid"]
-        if self._inside.pop(uid, None):
-            await asyncio.to_thread(self._cluster_ips.leave, uid)
-            with suppress(OSError):  # the holder is gone, and all with it
-                self._holder.forget(uid)
+        await self._forget(pod["metadata"]["uid"])
 
     def open_socket(self, address: str, pod_uid: str | None = None) -> socket.socket:
         """One of the pod's or the node's network; an ordinary one for addresses outside of the cluster."""
@@ -122,7 +120,7 @@ class NamespacesNetwork(Network):
 
     def enter(self, pod_uid: str, container: Mapping[str, Any]) -> list[str]:
         """The launcher, and what it has to know."""
-        inside = self._inside[pod_uid]
+        inside = self._inside[pod_uid].result()
         root, volumes = inside.folder / "root" / container["name"], inside.folder / "volumes"
         mounts = container.get("volumeMounts") or []
         paths = {root / mount["mountPath"].lstrip("/"): Path(mount["mountPath"]) for mount in mounts}
@@ -140,10 +138,19 @@ class NamespacesNetwork(Network):
         """
         return path.is_dir() and own.is_dir() and not self._folder.is_relative_to(path)
 
-    def _make(self, uid: str, hostname: str, interface: IPv4Interface) -> list[str]:
-        namespaces = self._holder.make_pod(uid, hostname, interface)
+    def _make(self, pod: Object, address: str, folder: Path) -> _Inside:
+        uid = pod["metadata"]["uid"]
+        namespaces = self._holder.make_pod(uid, files.hostname(pod), IPv4Interface(f"{address}/16"))
         self._cluster_ips.join(uid, self._holder.open_socket(uid, *nft.WAY))
-        return namespaces
+        return _Inside(namespaces, folder, files.write(pod, address, self.node_address, folder / "etc"))
+
+    async def _forget(self, uid: str) -> None:
+        """Let go of what was made for a pod, also when it is only just being made."""
+        if made := self._inside.pop(uid, None):
+            await asyncio.wait([made])
+            await asyncio.to_thread(self._cluster_ips.leave, uid)
+            with suppress(OSError):  # the holder is gone, and all with it
+                self._holder.forget(uid)
 
     def _bind(self, kind: int, port: int) -> socket.socket:
         """A socket at the node's address; it listens if it is one of TCP."""
