@@ -16,7 +16,9 @@ import psutil
 
 from meshlab.cluster.embedded.apiserver.pki import Pki
 from meshlab.cluster.embedded.node.cleanup import end_leftovers
+from meshlab.cluster.embedded.node.networks import LOOPBACK
 from meshlab.cluster.embedded.state import Record, State, write_private, writing
+from meshlab.cluster.tunnel import Tunnels
 from meshlab.errors import ClusterError
 from meshlab.kube import Kube
 from meshlab.kube.objects import SERVICE
@@ -43,6 +45,7 @@ class EmbeddedCluster:
         self.name = name
         self.state = State(name)
         self._wanted = network
+        self._tunnels = Tunnels(self.kubeconfig)
 
     @property
     def network(self) -> str:
@@ -85,7 +88,9 @@ class EmbeddedCluster:
         return self.state.kubeconfig
 
     async def reach(self, namespace: str, service: str, port: int) -> tuple[str, int]:
-        """The Service's ClusterIP: a loopback address, so the same from outside the cluster."""
+        """The Service's ClusterIP where that is a loopback address, the same from outside; else a forwarded port."""
+        if self.network != LOOPBACK:
+            return await self._tunnels.open(namespace, f"service/{service}", port)
         async with await Kube.connect(self.kubeconfig()) as kube:
             found = await kube.get(SERVICE, service, namespace)
         return found["spec"]["clusterIP"], port
@@ -95,6 +100,7 @@ class EmbeddedCluster:
 
     async def down(self) -> None:
         """End the daemon and its pods; what was applied is kept for the next `up`."""
+        await self._tunnels.close()
         if not self.state.folder.exists():
             return
         async with self.state.changing():
