@@ -170,5 +170,10 @@ async def test_while_none_runs_only_meshed_pods_have_to_wait(story: Story, demo:
         )
         settings = ("patch", "meshconfig", "meshlab-mesh-config", f"--namespace={SYSTEM}", "--type=merge")
         await asyncio.to_thread(demo.kubectl, *settings, "--patch", '{"spec":{"traffic":{"enableEgress":false}}}')
-    refused = await asyncio.to_thread(demo.kubectl, *settings, "--patch", WRONG, check=False)
-    assert "ML273" in refused
+
+    async def asked_again() -> bool:  # a little after it is ready: the way to its Service has to be known first
+        return "ML273" in await asyncio.to_thread(
+            demo.kubectl, *settings, "--dry-run=server", "--patch", WRONG, check=False
+        )
+
+    await story.until(asked_again, "what is wrong in the settings is refused again")
