@@ -97,7 +97,7 @@ def busy(kubectl: Kubectl) -> str:
 
     Its containers: `server` answers at two ports, `reader` says what it reads, `screen` is a shell on a terminal.
     """
-    work = {"volumeMounts": [{"name": "work", "mountPath": "/work"}], "workingDir": "/work"}
+    work = {"volumeMounts": [{"name": "work", "mountPath": "/mnt"}], "workingDir": "/mnt"}
     reader = ["sh", "-c", 'while read line; do echo "got $line"; done; sleep 3600']
     containers = [
         {

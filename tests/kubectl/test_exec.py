@@ -109,10 +109,10 @@ def test_a_command_ends_with_its_container(kubectl):
     container = {
         "name": "main",
         "image": kubectl.image,
-        "workingDir": "/work",
+        "workingDir": "/mnt",
         "command": ["sh", "-c", "until [ -e ended ]; do sleep 0.1; done"],
     }
-    mount = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
+    mount = {"volumeMounts": [{"name": "work", "mountPath": "/mnt"}]}
     volumes = [{"name": "work", "emptyDir": {}}]
     kubectl.apply(
         "Pod", "short", {"containers": [{**container, **mount}], "volumes": volumes, "restartPolicy": "Never"}

@@ -40,7 +40,7 @@ class Memory:
 
     async def frame(self):
         while not self._frames:
-            data = await asyncio.wait_for(self.answered.get(), 10)
+            data = await asyncio.wait_for(self.answered.get(), 30)
             assert data, "the server has hung up"
             self._frames += self._reader.feed(data)
         return self._frames.pop(0)
@@ -87,7 +87,7 @@ async def tunnel():
     await asyncio.wait_for(running, 10)
     server.close()
     await asyncio.wait_for(server.wait_closed(), 10)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while asyncio.all_tasks() - before - {asyncio.current_task()}:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -84,7 +84,7 @@ async def shell():
 
         connect.commands, connect.client, connect.url = sessions, client, server.make_url("/?command=echo")
         yield connect
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while asyncio.all_tasks() - before - {asyncio.current_task()}:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -126,7 +126,7 @@ async def test_a_command_ends_when_its_client_vanishes(shell, command):
     socket = await shell(command, V5)
     await socket.receive_bytes()
     socket._response.connection.transport.abort()
-    await asyncio.wait_for(shell.commands[0].ended.wait(), 10)
+    await asyncio.wait_for(shell.commands[0].ended.wait(), 30)
     await socket.close()
 
 
@@ -134,7 +134,7 @@ async def test_a_client_that_does_not_read_makes_the_command_wait(shell):
     socket = await shell("endless", V5)
     await socket.receive_bytes()
     before, count = -1, 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while before != (count := shell.commands[0].read_count):
             before = count
             await asyncio.sleep(0.3)

@@ -63,8 +63,8 @@ class Process(asyncio.SubprocessProtocol):
                 look_for_program(command)
             transport, process = await loop.subprocess_exec(
                 lambda: cls(ends_group=ends_group),
-                *command.prefix,
                 *(_TAKES_TERMINAL if ends.is_terminal else ()),
+                *command.prefix,
                 *command.argv,
                 stdin=ends.theirs[0],
                 stdout=ends.theirs[1],
