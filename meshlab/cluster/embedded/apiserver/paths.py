@@ -112,7 +112,7 @@ def _resources(group: str, version: str, rows: list[Resource]) -> dict[str, Any]
 def _old_openapi(call: Call) -> web.Response:
     """OpenAPI 2 with nothing in it: enough for kubectl to say that it doesn't know a kind."""
     info = {"title": "Kubernetes", "version": f"v{discovery.MAJOR}.{discovery.MINOR}"}
-    if _OLD_PROTOBUF not in call.http.headers.get("Accept", ""):
+    if "proto-openapi.spec.v2" not in call.http.headers.get("Accept", ""):
         return _json({"swagger": "2.0", "info": info, "paths": {}})
     title, version = (text.encode() for text in info.values())
     named = b"\x0a%c%s\x12%c%s" % (len(title), title, len(version), version)

@@ -78,7 +78,10 @@ class Reader:
             items = [item for item in items if item.key > start]
         if matches:
             items = [item for item in items if matches(item.obj)]
-        metadata: dict[str, Any] = {**({"continue": ""} if resource.custom else {}), "resourceVersion": str(version)}
+        metadata: dict[str, Any] = {
+            **({"continue": ""} if resource.custom and not form.view else {}),
+            "resourceVersion": str(version),
+        }
         if options.limit > 0 and len(items) > options.limit:
             metadata["continue"] = _token(version, items[options.limit - 1].key)
             if not matches:

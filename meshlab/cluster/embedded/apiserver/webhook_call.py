@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ class WebhookCaller:
         except TimeoutError as error:
             raise WebhookError(f'failed to call webhook: Post "{shown}": context deadline exceeded') from error
         except aiohttp.ClientConnectorError as error:
-            why = f"dial tcp {error.host}:{error.port}: connect: {(error.os_error.strerror or '').lower()}"
+            why = f"dial tcp {error.host}:{error.port}: connect: {os.strerror(error.os_error.errno or 0).lower()}"
             raise WebhookError(f'failed to call webhook: Post "{shown}": {why}') from error
         except aiohttp.ClientError as error:
             raise WebhookError(f'failed to call webhook: Post "{shown}": {error}') from error
