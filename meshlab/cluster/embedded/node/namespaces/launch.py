@@ -16,7 +16,6 @@ _NEWNS = 0x20000
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE = 1, 2, 4, 32, 4096, 16384
 _DROP_FROM_BOUNDING, _NO_NEW_PRIVILEGES, _AMBIENT, _RAISE = 24, 38, 47, 2
 _CAPABILITIES_V3 = 0x20080522
-_MOST_CAPABILITIES = 64
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -59,9 +58,11 @@ def mount(hidden: str, shown: list[str], mounts: list[tuple[str, str]]) -> None:
 
 def keep_only(capabilities: list[int]) -> None:
     """Give up all other capabilities, for good and for every program that is started from here."""
-    for number in range(_MOST_CAPABILITIES):
-        if number not in capabilities and _libc.prctl(_DROP_FROM_BOUNDING, number, 0, 0, 0):
-            break  # the kernel knows no more
+    with open("/proc/sys/kernel/cap_last_cap") as file:  # noqa: PTH123
+        known = range(int(file.read()) + 1)
+    for number in known:
+        if number not in capabilities:
+            _call("prctl", _DROP_FROM_BOUNDING, number, 0, 0, 0)
     mask = sum(1 << number for number in capabilities)
     halves = [mask & 0xFFFFFFFF] * 3 + [mask >> 32] * 3
     _call("capset", (ctypes.c_uint32 * 2)(_CAPABILITIES_V3, 0), (ctypes.c_uint32 * 6)(*halves))
