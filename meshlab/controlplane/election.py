@@ -17,7 +17,7 @@ from http import HTTPStatus
 
 from meshlab.errors import ClusterError
 from meshlab.kube import ApiError, Kube, Object, Reflector
-from meshlab.kube.objects import LEASE
+from meshlab.kube.objects import LEASE, reaches
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,8 @@ class Election:
                 self._note(None if change.type == "DELETED" else change.object)
 
     def _note(self, lease: Object | None) -> None:
-        if _version(lease) != _version(self._lease):
+        """Take in what the lease is, or was: a watch may tell of a version later than the answer to a write."""
+        if lease is None or self._lease is None or not reaches(_version(self._lease), _version(lease)):
             self._lease, self._since = lease, _now()
             self._changed.set()
 
@@ -112,7 +113,7 @@ class Election:
         """How long until this candidate may take the lease, if nothing happens."""
         if not self._known:
             return self._terms.lease
-        if self._lease is None or self.leader in {"", self._me}:
+        if self._lease is None or self._is_mine_or_nobodys():
             return 0
         given = self._lease["spec"].get("leaseDurationSeconds") or self._terms.lease
         return float(self._since + given - _now())
@@ -125,10 +126,14 @@ class Election:
         while True:
             await asyncio.sleep(self._terms.renew)
             end = max(self._deadline, _now() + _RETRY_SECONDS)
-            while not await self._write(self._me, end - _now()):
-                if self.leader != self._me or _now() + _RETRY_SECONDS >= end:
+            while not (self._is_mine_or_nobodys() and await self._write(self._me, end - _now())):
+                if not self._is_mine_or_nobodys() or _now() + _RETRY_SECONDS >= end:
                     return
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    def _is_mine_or_nobodys(self) -> bool:
+        """What another has taken meanwhile is not taken back."""
+        return self.leader in {"", self._me}
 
     async def _release(self) -> None:
         """Give the lease up. A renewal that was cut off may have been written: then the second attempt knows of it."""
@@ -178,8 +183,8 @@ def _holder(lease: Object | None) -> str:
     return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
 
 
-def _version(lease: Object | None) -> str:
-    return str(lease["metadata"]["resourceVersion"]) if lease else ""
+def _version(lease: Object) -> str:
+    return str(lease["metadata"]["resourceVersion"])
 
 
 def _now() -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from meshlab.controlplane.reader import Seen
 from meshlab.kube import Ref
+from meshlab.kube.objects import reaches
 from meshlab.xds import Proxies
 
 _KEPT = 5000
@@ -119,7 +120,7 @@ class Receipts:
             entry = self._entries.get(key)
             if entry is None or (deleted and not entry.deleted):
                 return False
-            return not version or _reaches(entry.version, version)
+            return not version or reaches(entry.version, version)
 
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())), self._arrived:
@@ -127,8 +128,3 @@ class Receipts:
         except TimeoutError:
             return None
         return self._entries[key]
-
-
-def _reaches(version: str, wanted: str) -> bool:
-    """Whether a resource version is `wanted` or newer (their order became official with Kubernetes 1.35)."""
-    return version == wanted or (version.isdecimal() and wanted.isdecimal() and int(version) >= int(wanted))

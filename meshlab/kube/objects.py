@@ -70,6 +70,11 @@ def matches_labels(selector: Mapping[str, str], labels: Mapping[str, str]) -> bo
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
+def reaches(version: str, wanted: str) -> bool:
+    """Whether a resource version is `wanted` or newer (their order became official with Kubernetes 1.35)."""
+    return version == wanted or (version.isdecimal() and wanted.isdecimal() and int(version) >= int(wanted))
+
+
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 POD = Kind("v1", "Pod", "pods")

@@ -141,6 +141,19 @@ async def test_one_that_hears_nothing_has_stopped_before_another_leads(
     await asyncio.gather(first.end(), second.end())
 
 
+async def test_what_another_has_taken_is_not_taken_back(api: Api, eventually: Eventually) -> None:
+    first = Candidate(api.kube, "first", LONG)
+    await eventually(lambda: first.leads, "the first leads")
+    taken = await api.kube.get(LEASE, NAME, NAMESPACE)
+    await api.kube.patch(LEASE, NAME, {"spec": {"holderIdentity": "second"}}, NAMESPACE)
+    await eventually(lambda: not first.leads, "the first leads no more")
+    assert first.election.leader == (await lease(api))["holderIdentity"] == "second"
+    first.election._note(taken)
+    assert first.election.leader == "second", "late news are none"
+    await first.end()
+    assert (await lease(api))["holderIdentity"] == "second"
+
+
 async def test_a_slow_answer_or_two_cost_nobody_the_lead(api: Api, eventually: Eventually) -> None:
     first = Candidate(api.kube, "first", Terms(lease=8, give_up=5, renew=0.1))
     await eventually(lambda: first.leads, "the first leads")

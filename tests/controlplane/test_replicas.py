@@ -15,14 +15,16 @@ from cryptography import x509
 
 from meshlab.controlplane import webhooks
 from meshlab.controlplane.badge import LABEL
+from meshlab.controlplane.election import NAME
 from meshlab.controlplane.serving import NAMESPACE, OwnCertificate, serve
 from meshlab.controlplane.webhooks import INJECTOR, injector_routes
 from meshlab.dataplane.installed import data_plane
 from meshlab.errors import DataPlaneError
 from meshlab.identity import CertificateAuthority
-from meshlab.kube.objects import MUTATING_WEBHOOK, POD, SECRET
+from meshlab.kube.objects import LEASE, MUTATING_WEBHOOK, POD, SECRET
 
 if TYPE_CHECKING:
+    from meshlab.controlplane.plane import ControlPlane
     from tests.controlplane.conftest import Api, Eventually, Running
 
 SERVER_NAME = "meshlab-webhooks.meshlab-system.svc"
@@ -92,6 +94,28 @@ async def test_both_are_ready_and_the_second_takes_over_what_the_first_did(
             await eventually(lambda: second.leads, "the second leads")
             await only("second")
             assert second.ports.ads
+
+
+async def give_lease(api: Api, holder: str) -> None:
+    """As another candidate would take it, or give it back."""
+    await api.kube.patch(LEASE, NAME, {"spec": {"holderIdentity": holder}}, NAMESPACE)
+
+
+async def test_a_leader_that_loses_its_lease_serves_no_proxy_until_it_has_it_again(
+    api: Api, plane: ControlPlane, eventually: Eventually
+) -> None:
+    await give_lease(api, "another")
+    await eventually(lambda: not plane.leads, "it leads no more")
+    for port in (plane.ports.ads, plane.ports.certificates, plane.ports.observe):
+        with pytest.raises(OSError, match="Connect call failed"):
+            await asyncio.open_connection("127.0.0.1", port)
+    assert all(plane.conditions().values()), "it stands by, and answers the API server"
+    await review(plane.ports.injector, await written(api))
+    await give_lease(api, "")
+    await eventually(lambda: plane.leads, "it leads again")
+    _, writer = await asyncio.open_connection("127.0.0.1", plane.ports.ads)
+    writer.close()
+    await writer.wait_closed()
 
 
 class ShortLived(CertificateAuthority):
