@@ -96,7 +96,7 @@ def test_a_terminal_has_the_window_s_size_and_follows_it(terminal):
 def test_control_c_interrupts_the_command_in_front_and_not_the_shell(terminal):
     shell = terminal("exec", "-it", *MAIN[1:], "--", "sh")
     shell.shows(r"[#$] ")
-    shell.press("echo sleeps; sleep 600\n")
+    shell.press("sh -c 'echo sleeps; exec sleep 600'\n")  # it is in front before it says so
     shell.shows(r"\nsleeps")
     shell.press("\x03")
     shell.press("echo it was $?\n")
