@@ -128,10 +128,10 @@ async def connected(name: str, kubeconfig: Path) -> AsyncIterator[Server]:
         yield found
 
 
-@pytest.fixture(params=["embedded", "oracle"])
+@pytest.fixture(params=["embedded", "real"])
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     """Ours, then the real one."""
-    kubeconfig = request.getfixturevalue(request.param)
+    kubeconfig = request.getfixturevalue("oracle" if request.param == "real" else "embedded")
     async with connected(request.param, kubeconfig) as found:
         yield found
 

@@ -111,7 +111,8 @@ async def test_the_other_server_s_kinds_are_discovered(extension: Extension) -> 
 
     async def is_discovered() -> bool:
         document = (await server.ask("GET", "/apis", Accept=AGGREGATED)).body
-        return any(item["metadata"]["name"] == extension.group for item in document["items"])
+        found = [item for item in document["items"] if item["metadata"]["name"] == extension.group]
+        return any("resources" in item["versions"][0] for item in found)
 
     await until(is_discovered)
     document = (await server.ask("GET", "/apis", Accept=AGGREGATED)).body

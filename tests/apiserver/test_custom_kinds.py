@@ -332,7 +332,7 @@ async def test_a_name_that_is_taken_is_not_served(things: Things) -> None:
 
         async def is_judged() -> bool:
             found = (await things.server.get(f"{CRDS}/others.{things.group}")).body
-            told.update({row["type"]: row["status"] for row in found.get("status", {}).get("conditions", [])})
+            told.update({row["type"]: row["status"] for row in found["status"].get("conditions") or ()})
             return "Established" in told
 
         await until(is_judged)

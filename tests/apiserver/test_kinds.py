@@ -138,9 +138,7 @@ async def test_a_pod_that_makes_no_sense_is_told_every_fault(server: Server, pod
     ]
 
 
-async def test_a_pod_of_an_unknown_account_is_refused_by_the_embedded_server(server: Server, pods: str) -> None:
-    if server.name == "real":
-        pytest.skip("the oracle runs without the ServiceAccount admission plugin")
+async def test_a_pod_of_an_unknown_account_is_refused(server: Server, pods: str) -> None:
     answer = await server.post(pods, pod(serviceAccountName="nobody"))
     assert (answer.status, answer.body["reason"]) == (403, "Forbidden")
     assert 'serviceaccount "nobody" not found' in answer.message
