@@ -18,7 +18,7 @@ from meshlab.controlplane.badge import Badge, replicas
 from meshlab.controlplane.ca_store import certificate_authority
 from meshlab.controlplane.certificates import Signer
 from meshlab.controlplane.directory import WorldDirectory
-from meshlab.controlplane.election import TERMS, Election, Terms
+from meshlab.controlplane.election import Election
 from meshlab.controlplane.facts import is_ready
 from meshlab.controlplane.front_proxy import FrontProxy
 from meshlab.controlplane.loop import Loop
@@ -72,15 +72,7 @@ class ControlPlane:
     and the lab talk to: it serves configuration, certificates and the observe API, and remembers who said what.
     """
 
-    def __init__(
-        self,
-        kube: Kube,
-        data_plane: DataPlane,
-        me: str,
-        address: str,
-        ports: Ports = Ports(),
-        terms: Terms = TERMS,
-    ) -> None:
+    def __init__(self, kube: Kube, data_plane: DataPlane, me: str, address: str, ports: Ports = Ports()) -> None:
         self._kube = kube
         self._data_plane = data_plane
         self._me = me
@@ -88,7 +80,7 @@ class ControlPlane:
         self.ports = ports
         self._languages = languages()
         self.reader = Reader(kube, (kind for language in self._languages for kind in language.kinds))
-        self.election = Election(kube, NAMESPACE, me, terms)
+        self.election = Election(kube, NAMESPACE, me)
         self.windows = Windows()
         self.totals = Totals()
         self.ads = AdsServer(data_plane.stages, data_plane.receivers(self._note, self._workload_at))
