@@ -6,10 +6,12 @@ import asyncio
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -66,9 +68,20 @@ def oracle(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[str]
         if started.returncode == _NOT_BUILT or not shutil.which("openssl"):
             unavailable("a real kube-apiserver (see tests/kind/offline/README.md)")
         assert started.returncode == 0, started.stdout + started.stderr
-        yield folder / "kubeconfig"
+        with _stopped_with_this_process(folder):
+            yield folder / "kubeconfig"
     finally:
         subprocess.run([_START, "stop", folder], capture_output=True, timeout=60, check=True)
+
+
+@contextmanager
+def _stopped_with_this_process(folder: Path) -> Iterator[None]:
+    """Have the server stopped, too, when the tests are killed and can't do it themselves."""
+    watch = f'tail --pid={os.getpid()} -f /dev/null; "$0" stop "$1"'
+    watcher = subprocess.Popen(["bash", "-c", watch, _START, folder], start_new_session=True)
+    yield
+    os.killpg(watcher.pid, signal.SIGTERM)
+    watcher.wait()
 
 
 def _three_free_ports() -> int:
