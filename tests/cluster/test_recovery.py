@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from meshlab.cluster.embedded import EmbeddedCluster
+from meshlab.cluster.embedded.node import networks
 from meshlab.kube import Kube
 from meshlab.kube.objects import POD
 from meshlab.lab import install, ready
@@ -22,7 +23,7 @@ STREAM = "/apis/observe.meshlab.dev/v1alpha1/stream"
 async def own(home: Path) -> AsyncIterator[EmbeddedCluster]:
     cluster = EmbeddedCluster("recovery")
     try:
-        await install.start(cluster.name)
+        await install.start(cluster.name, network=networks.best())
         yield cluster
     finally:
         await cluster.purge()

@@ -23,6 +23,7 @@ spec:
   template:
     metadata: {labels: {app: web}}
     spec:
+      initContainers: [{name: first, image: meshlab:latest, command: ["true"]}]
       containers:
       - name: web
         image: meshlab:latest
@@ -113,6 +114,8 @@ async def test_after_kill_9_leftovers_are_ended_and_pods_run_again(own):
         assert not after.items() & before.items()
         found = await kube.list(POD, "default", labels="app=web")
         assert {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in found}.items() <= addresses.items()
+        (first,) = found[0]["status"]["initContainerStatuses"]
+        assert (first["restartCount"], first["state"]["terminated"]["exitCode"]) == (1, 0), "it prepares the pod anew"
         last = found[0]["status"]["containerStatuses"][0]["lastState"]["terminated"]
         assert last["exitCode"] == 137
         await kube.delete(DEPLOYMENT, "web", "default")

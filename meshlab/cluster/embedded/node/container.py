@@ -97,6 +97,12 @@ class Container:
         if not self.is_ended:
             self._set_state({"waiting": {"reason": reason, **({"message": message} if message else {})}})
 
+    def begin_anew(self) -> None:
+        """Have it run, though it did so under an earlier daemon: what it prepared may be gone, as a network is."""
+        if "terminated" in self._state:
+            self._last_state, self._restarts = self._state, self._restarts + 1
+            self._state, self.exit_code = {"waiting": {"reason": "PodInitializing"}}, None
+
     def start(self) -> asyncio.Task[None]:
         """Begin its life. The task is done when it has ended for good."""
         self._life = asyncio.create_task(self._run(), name=f"container {self.name}")

@@ -45,6 +45,9 @@ class PodWorker:
         self._containers = [
             self._container(container, self._restart, "containerStatuses") for container in spec["containers"]
         ]
+        if not is_finished(pod) and not all(container.is_ended for container in self._containers):
+            for init in self._init:
+                init.begin_anew()
         self._ephemeral: dict[str, Container] = {}
         self._is_set_up = False
         self._grace: asyncio.Future[float] = asyncio.get_running_loop().create_future()
