@@ -36,9 +36,9 @@ class Holder:
         self._lock = threading.Lock()
         with far:
             command = [sys.executable, "-I", "-S", str(_SCRIPT), str(far.fileno())]
-            environment = {**os.environ, **(marks or {})}
+            null = subprocess.DEVNULL
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=[far.fileno()], env=environment
+                command, stdin=null, stdout=null, pass_fds=[far.fileno()], env={**os.environ, **(marks or {})}
             )
         try:
             self._hear()
