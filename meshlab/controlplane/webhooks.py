@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from meshlab.injector import mutate, validate
 from meshlab.kube import Kind, Kube, Object
 from meshlab.kube.client import JSON_PATCH
 from meshlab.kube.objects import MUTATING_WEBHOOK, VALIDATING_WEBHOOK
-from meshlab.mesh.finding import Finding
+from meshlab.mesh.finding import Finding, Severity
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +51,15 @@ def injector_routes(namespace_of: Namespaces, inject: Inject) -> list[web.RouteD
 
 
 def validator_routes(check: Validate) -> list[web.RouteDef]:
-    """The validating webhook."""
+    """The validating webhook. What is wrong already is no reason to refuse a change of something else."""
 
     async def handle(request: web.Request) -> web.Response:
         review = await _review(request)
-        return web.json_response(validate(review, check(review["request"]["object"])))
+        old = review["request"].get("oldObject")
+        known = set(check(old)) if old else set()
+        found = check(review["request"]["object"])
+        findings = [replace(one, severity=Severity.WARNING) if one in known else one for one in found]
+        return web.json_response(validate(review, findings))
 
     return [web.post("/validate", handle)]
 

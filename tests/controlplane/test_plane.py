@@ -187,6 +187,27 @@ async def test_a_bad_policy_is_refused_with_its_code(api: Api, plane: ControlPla
     assert "spec.backends[0].weight" in response["status"]["message"]
 
 
+async def test_what_is_wrong_already_keeps_nobody_from_changing_something_else(api: Api, plane: ControlPlane) -> None:
+    def config(*ranges: str, **traffic: Any) -> dict[str, Any]:
+        metadata = {"name": "meshlab-mesh-config", "namespace": "meshlab-system"}
+        spec = {"traffic": {"outboundIPRangeExclusionList": list(ranges), **traffic}}
+        version = "config.openservicemesh.io/v1alpha2"
+        return {"apiVersion": version, "kind": "MeshConfig", "metadata": metadata, "spec": spec}
+
+    async def judged(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+        asked = review("meshlab-system", new)
+        asked["request"] |= {"operation": "UPDATE", "oldObject": old}
+        _, text = await ask(api, plane.ports.validator, "/validate", method="POST", json=asked)
+        return dict(json.loads(text)["response"])
+
+    wrong = config("10.0.0.1/8")
+    assert not (await judged(wrong, config()))["allowed"]
+    other = await judged(config("10.0.0.1/8", enableEgress=True), wrong)
+    assert other["allowed"]
+    assert "ML273" in other["warnings"][0]
+    assert not (await judged(config("10.0.0.1/8", "10.1.1.1/8"), wrong))["allowed"]
+
+
 async def test_only_the_api_server_may_look(api: Api, plane: ControlPlane) -> None:
     path = "/apis/observe.meshlab.dev/v1alpha1/edges"
     assert (await ask(api, plane.ports.observe, path, headers={"X-Remote-User": "admin"}))[0] == 401
