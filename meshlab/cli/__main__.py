@@ -2,7 +2,7 @@
 
 import sys
 
-from meshlab.cli.main import main
+from meshlab.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())
