@@ -79,4 +79,4 @@ def interception(demo: RunningLab) -> Iterator[Ground]:
         yield ground
     finally:
         ground.settings(enablePermissiveTrafficPolicyMode=True, enableEgress=False)
-        demo.kubectl("delete", "namespace", MESHED, OUTSIDE, "--timeout=90s")
+        demo.kubectl("delete", "namespace", MESHED, OUTSIDE, "--wait=false")

@@ -88,7 +88,7 @@ def kubectl(request: pytest.FixtureRequest, where: str) -> Iterator[Kubectl]:
     kubectl = Kubectl(kubeconfig, f"kubectl-suite-{secrets.token_hex(3)}", image)
     kubectl("create", "namespace", kubectl.namespace)
     yield kubectl
-    kubectl("delete", "namespace", kubectl.namespace, "--timeout=60s")
+    kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
 
 
 @pytest.fixture(scope="session")
