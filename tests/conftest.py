@@ -100,14 +100,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("where", wanted if everywhere else GROUNDS[:1], indirect=True, scope="session")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side (`-n 2 --dist loadgroup`), those that share what is costly stay together."""
+    """Leave to the end what needs the demo, whose traffic costs time for as long as it runs.
+
+    Where tests run side by side (`-n 2 --dist loadgroup`), those that share what is costly stay together.
+    """
+    items.sort(key=lambda item: "demo" in _fixtures(item))
     for item in items:
-        ground = (
-            item.callspec.params.get("where") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
-        )
-        shared = f"{item.path.parent}-{ground}" if ground else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))
+        ground = item.callspec.params.get("where") if hasattr(item, "callspec") else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent}-{ground}" if ground else str(item.path)))
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture(scope="session")

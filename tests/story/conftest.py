@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.conftest import RunningLab
 
 LIMIT_SECONDS = 90
-ROUNDS_PER_SECOND = "40"
 OBSERVE = "/apis/observe.meshlab.dev/v1alpha1"
 
 
@@ -183,24 +182,27 @@ class Story:
         await self.until(reached, f"{client} makes {more} calls")
 
 
+@pytest.fixture(scope="module")
+def busy(demo: RunningLab) -> Iterator[None]:
+    """The clients call often while the story is told, so that counting is soon done."""
+
+    def rate(rounds_per_second: str) -> None:
+        for client in ("bookbuyer", "bookthief"):
+            demo.kubectl("set", "env", f"deployment/{client}", "-n", client, f"REQUESTS_PER_SECOND={rounds_per_second}")
+
+    rate("40")
+    yield
+    rate("5")
+
+
 @pytest.fixture
-async def story(demo: RunningLab) -> AsyncIterator[Story]:
+async def story(demo: RunningLab, busy: None) -> AsyncIterator[Story]:
     """The demo in its first state: permissive, no policies, no split, both versions, a busy buyer."""
     async with await demo.kube() as kube:
         told = Story(kube, Tunnels(lambda: demo.kubeconfig) if demo.network != "loopback" else None)
         await told.mode(permissive=True)
         await told.no_policies()
         await told.no_split()
-        for client in ("bookbuyer", "bookthief"):
-            env = [{"name": "REQUESTS_PER_SECOND", "value": ROUNDS_PER_SECOND}]
-            container = {"containers": [{"name": client, "env": env}]}
-            await kube.patch(
-                DEPLOYMENT,
-                client,
-                {"spec": {"template": {"spec": container}}},
-                client,
-                content_type="application/strategic-merge-patch+json",
-            )
         for deployment in ("bookbuyer", "bookthief", "bookstore-v1", "bookstore-v2"):
             await told.rolled_out(deployment)
         yield told
