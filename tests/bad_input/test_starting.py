@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from meshlab.cli.main import main
 from meshlab.cluster.embedded.state import State
+from meshlab.lab import preflight
 
 Meshlab = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -96,12 +98,18 @@ def test_a_database_that_is_damaged(meshlab: Meshlab, folder: Path) -> None:
     assert not lab.exists()
 
 
-def test_a_port_of_the_mesh_that_another_program_took(meshlab: Meshlab) -> None:
+def test_a_port_of_the_mesh_that_another_program_took(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, with a port that no other test's lab asks about."""
+    monkeypatch.setenv("MESHLAB_HOME", str(folder))
     with socket.socket() as listener:
-        listener.bind(("0.0.0.0", 15903))
+        listener.bind(("0.0.0.0", 0))
         listener.listen()
-        said = refused(meshlab("up", "--no-demo"), "ML126")
-    assert "port 15903 is taken on all addresses" in said
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(preflight, "PORTS", (port,))
+        assert main(["up", "--no-demo"]) == 1
+    assert f"ML126 port {port} is taken on all addresses" in capsys.readouterr().err
 
 
 SHIM = """

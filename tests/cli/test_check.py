@@ -7,8 +7,6 @@ import pytest
 from meshlab.cli.main import main
 from meshlab.lab import preflight
 
-UNUSED = 15903
-
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,11 +14,14 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def taken_port() -> Iterator[int]:
+def taken_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """One that no other test's lab asks about."""
     with socket.socket() as listener:
-        listener.bind(("0.0.0.0", UNUSED))
+        listener.bind(("0.0.0.0", 0))
         listener.listen()
-        yield UNUSED
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(preflight, "PORTS", (*preflight.PORTS, port))
+        yield port
 
 
 def test_this_machine_can_run_a_lab(capsys: pytest.CaptureFixture[str]) -> None:

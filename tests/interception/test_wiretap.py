@@ -34,8 +34,6 @@ def test_a_capture_shows_tls_on_the_wire_and_plain_http_inside_the_pod(intercept
     assert inside["start"].str.startswith("GET /").any()
     assert set(inside["verdict"]) == {"plain HTTP"}, tap
 
-
-def test_it_has_the_one_right_it_needs_and_none_other(interception: Ground) -> None:
     container = "{.items[*].spec.ephemeralContainers[?(@.command[2]=='meshlab.observe.capture')].securityContext}"
     found = interception.field("pods", container, "bookstore")
-    assert '"capabilities":{"add":["NET_RAW"],"drop":["ALL"]}' in found
+    assert '"capabilities":{"add":["NET_RAW"],"drop":["ALL"]}' in found, "it has the one right it needs"

@@ -80,7 +80,7 @@ class Kubectl:
 
 @pytest.fixture(scope="session")
 def kubectl(request: pytest.FixtureRequest, where: str) -> Iterator[Kubectl]:
-    """kubectl in a namespace that is made for the suite, and removed at its end."""
+    """kubectl in a namespace that is made for the suite, and removed at its end unless the whole cluster is."""
     given = request.config.getoption("--kubeconfig", default=None)
     lab = None if given else request.getfixturevalue("cluster")
     kubeconfig = lab.kubeconfig if lab else Path(given)
@@ -88,7 +88,8 @@ def kubectl(request: pytest.FixtureRequest, where: str) -> Iterator[Kubectl]:
     kubectl = Kubectl(kubeconfig, f"kubectl-suite-{secrets.token_hex(3)}", image)
     kubectl("create", "namespace", kubectl.namespace)
     yield kubectl
-    kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
+    if given or where == "kind":
+        kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
 
 
 @pytest.fixture(scope="session")

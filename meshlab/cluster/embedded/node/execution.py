@@ -95,6 +95,8 @@ class Execution:
             await asyncio.wait_for(self._process.wait(), _HANG_UP_SECONDS)
         seal = self._command.seal
         await asyncio.to_thread(marks.end_sealed, seal.node, seal.uid, seal.run)
+        self.kill()  # it may have taken the mark off
+        await self._process.wait()
 
     async def _wait_for_last_words(self) -> None:
         await self._process.wait()

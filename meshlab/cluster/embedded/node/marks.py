@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ POD_UID = "MESHLAB_POD_UID"
 RUN = "MESHLAB_RUN"
 
 _PROC = Path("/proc")
+_ROUNDS = 50
+_PAUSE_SECONDS = 0.01
 _SESSION, _START_TIME = 3, 19
 """Positions in /proc/<pid>/stat after the program's name, which may hold spaces."""
 
@@ -66,19 +69,29 @@ class Record:
 
 
 def end_sealed(node: str, uid: str | None = None, run: str | None = None) -> int:
-    """Kill the processes with the marks of a node, one of its pods, or one run of a command; how many there were."""
+    """Kill the processes with the marks of a node, one of its pods, or one run of a command; how many there were.
+
+    Looks again until it finds none: one may have started another while it was looked for. Blocks for moments.
+    """
     marks = {NODE: node, POD_UID: uid, RUN: run}
     wanted = {f"{name}={value}".encode() for name, value in marks.items() if value is not None}
-    return _end(_pids(), lambda pid: wanted <= _environment(pid))
+    ended: set[int] = set()
+    for _ in range(_ROUNDS):
+        found = _end(_pids(), lambda pid: wanted <= _environment(pid))
+        if not found:
+            break
+        ended |= found
+        time.sleep(_PAUSE_SECONDS)
+    return len(ended)
 
 
 def end_session(record: Record) -> int:
     """Kill the processes in the session of a recorded leader, itself included; none when the leader is gone."""
-    return _end(_pids(), lambda pid: _session(pid) == record.pid and record.is_alive())
+    return len(_end(_pids(), lambda pid: _session(pid) == record.pid and record.is_alive()))
 
 
-def _end(pids: Iterator[int], proof: Callable[[int], bool]) -> int:
-    """Kill the processes of which the proof holds; how many there were.
+def _end(pids: Iterator[int], proof: Callable[[int], bool]) -> set[int]:
+    """Kill the processes of which the proof holds; which they were.
 
     The proof is taken again with a handle in hand that no other process can inherit, and all proofs come before
     the first signal, for one process may be the proof of another.
@@ -88,13 +101,13 @@ def _end(pids: Iterator[int], proof: Callable[[int], bool]) -> int:
         if pid != os.getpid() and proof(pid):
             with suppress(OSError):
                 handles.append((pid, os.pidfd_open(pid)))
-    proven = [handle for pid, handle in handles if proof(pid)]
-    for handle in proven:
+    proven = [(pid, handle) for pid, handle in handles if proof(pid)]
+    for _, handle in proven:
         with suppress(OSError):
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     for _, handle in handles:
         os.close(handle)
-    return len(proven)
+    return {pid for pid, _ in proven}
 
 
 def _pids() -> Iterator[int]:
