@@ -87,6 +87,8 @@ class RunningLab:
 def pytest_addoption(parser: pytest.Parser) -> None:
     default = ",".join(GROUNDS[:2])
     parser.addoption("--ground", default=default, help=f"where the end-to-end tests run: some of {','.join(GROUNDS)}")
+    parser.addoption("--kubeconfig", type=Path, help="run tests/kubectl against this cluster instead")
+    parser.addoption("--pod-image", default=EmbeddedCluster.image, help="with --kubeconfig: an image that has sh")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -96,6 +98,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     wanted = metafunc.config.getoption("--ground").split(",")
     if unknown := set(wanted) - set(GROUNDS):
         raise pytest.UsageError(f"--ground {','.join(unknown)}: there are {', '.join(GROUNDS)}")
+    if metafunc.config.getoption("--kubeconfig"):
+        wanted = wanted[:1]
     everywhere = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0] in EVERY_GROUND
     metafunc.parametrize("where", wanted if everywhere else GROUNDS[:1], indirect=True, scope="session")
 
@@ -176,6 +180,9 @@ def on_kind(kind_cluster: KindCluster, request: pytest.FixtureRequest) -> Runnin
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest, home: Path, where: str) -> Iterator[RunningLab]:
     """The cluster alone."""
+    if given := request.config.getoption("--kubeconfig"):
+        yield RunningLab("given", given, "given", "", request.config.getoption("--pod-image"))
+        return
     if where == "kind":
         yield request.getfixturevalue("on_kind")
         return

@@ -10,21 +10,18 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from meshlab.kube import dump
 from meshlab.lab.kubectl import find_kubectl
 from meshlab.manifests import read
-from meshlab.version import __version__
 
 from .terminals import Terminal
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kubeconfig", help="run the kubectl suite against this cluster")
-    parser.addoption("--pod-image", help="the image of the suite's pods; it needs sh")
+if TYPE_CHECKING:
+    from tests.conftest import RunningLab
 
 
 @dataclass(frozen=True)
@@ -79,17 +76,12 @@ class Kubectl:
 
 
 @pytest.fixture(scope="session")
-def kubectl(request: pytest.FixtureRequest, where: str) -> Iterator[Kubectl]:
-    """kubectl in a namespace that is made for the suite, and removed at its end unless the whole cluster is."""
-    given = request.config.getoption("--kubeconfig", default=None)
-    lab = None if given else request.getfixturevalue("cluster")
-    kubeconfig = lab.kubeconfig if lab else Path(given)
-    image = request.config.getoption("--pod-image", default=None) or (lab.image if lab else f"meshlab:{__version__}")
-    kubectl = Kubectl(kubeconfig, f"kubectl-suite-{secrets.token_hex(3)}", image)
+def kubectl(cluster: RunningLab) -> Iterator[Kubectl]:
+    """kubectl in a namespace that is made for the suite, and removed at its end."""
+    kubectl = Kubectl(cluster.kubeconfig, f"kubectl-suite-{secrets.token_hex(3)}", cluster.image)
     kubectl("create", "namespace", kubectl.namespace)
     yield kubectl
-    if given or where == "kind":
-        kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
+    kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
 
 
 @pytest.fixture(scope="session")
