@@ -65,14 +65,15 @@ class Run:
         self.answers.append(answer(step))
 
     def _until(self, step: Step) -> Any:
-        """Ask again until the answer has the status: what was just written takes effect a little later."""
+        """Ask again until the answer has the status or exit code: what was written takes effect a little later."""
         wanted, _, line = step.what.partition(" ")
-        verb, _, what = line.partition(" ")
-        again = replace(step, verb=verb, what=what)
+        verb, _, rest = line.partition(" ")
+        again = replace(step, verb=verb, what=rest)
         end = time.monotonic() + _PATIENCE
-        while (status := self._request(again)["status"]) != int(wanted) and time.monotonic() < end:
+        ask, what = (self._kubectl, "exit") if verb == "kubectl" else (self._request, "status")
+        while (found := ask(again)[what]) != int(wanted) and time.monotonic() < end:
             time.sleep(0.02)
-        return {"status": status}
+        return {what: found}
 
     def _kubectl(self, step: Step) -> Any:
         body = step.body if isinstance(step.body, str) or step.body is None else _yaml(step.body)
