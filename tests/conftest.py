@@ -105,12 +105,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to the end what needs the demo, whose traffic costs time for as long as it runs.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to the end what needs the demo, whose traffic costs time for as long as it runs; kind has one lab for all.
 
     Where tests run side by side (`-n 2 --dist loadgroup`), those that share what is costly stay together.
     """
-    items.sort(key=lambda item: "demo" in _fixtures(item))
+    if config.getoption("--ground") != "kind":
+        items.sort(key=lambda item: "demo" in _fixtures(item))
     for item in items:
         ground = item.callspec.params.get("where") if hasattr(item, "callspec") else ""
         item.add_marker(pytest.mark.xdist_group(f"{item.path.parent}-{ground}" if ground else str(item.path)))
