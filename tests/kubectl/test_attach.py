@@ -11,7 +11,7 @@ pytestmark = pytest.mark.kubectl
 
 def test_a_shell_on_a_terminal_is_taken_up_where_it_is(terminal, pod):
     first = terminal("attach", "-it", pod, "-c", "screen")
-    first.press("\nkept=here; stty size\n")
+    first.press("\nkept=here; until stty size | grep -v '^0 0'; do sleep 0.1; done\n")  # the size comes in its own time
     first.shows(f"{LINES} {COLUMNS}")
     first.close()
     second = terminal("attach", "-it", pod, "-c", "screen")
