@@ -56,10 +56,12 @@ Unavailable = Callable[[str], NoReturn]
 def pytest_configure() -> None:
     """A polite signal (CI that ran out of time) ends the tests as Ctrl-C does: labs are taken down.
 
+    A shell's background job ignores Ctrl-C, and so would every program that tests start and interrupt.
     A lab that a test starts for itself has the network of the first ground, if the test asks for no other.
     """
     os.environ.setdefault("MESHLAB_NETWORK", GROUNDS[0].partition("-")[2])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
