@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from pathlib import Path
 
 from meshlab.cluster.embedded.node import marks
@@ -12,20 +11,11 @@ from meshlab.cluster.embedded.node.marks import Record
 
 log = logging.getLogger(__name__)
 
-_ROUNDS = 50
-_PAUSE_SECONDS = 0.02
-
 
 def end_leftovers(folder: Path) -> int:
     """Kill every process of this node's pods; how many there were. Returns when none is left."""
-    total = 0
     records = {path: Record.read(path.name) for path in folder.glob("*/sessions/*")}
-    for _ in range(_ROUNDS):
-        count = marks.end_sealed(str(folder)) + sum(map(marks.end_session, records.values()))
-        if not count:
-            break
-        total += count
-        time.sleep(_PAUSE_SECONDS)
+    total = marks.end_sealed(str(folder)) + sum(map(marks.end_session, records.values()))
     for path in records:
         path.unlink(missing_ok=True)
     if total:

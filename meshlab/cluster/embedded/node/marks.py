@@ -71,13 +71,26 @@ class Record:
 def end_sealed(node: str, uid: str | None = None, run: str | None = None) -> int:
     """Kill the processes with the marks of a node, one of its pods, or one run of a command; how many there were.
 
-    Looks again until it finds none: one may have started another while it was looked for. Blocks for moments.
+    Returns when none is left. Blocks for moments.
     """
     marks = {NODE: node, POD_UID: uid, RUN: run}
     wanted = {f"{name}={value}".encode() for name, value in marks.items() if value is not None}
+    return _end(lambda pid: wanted <= _environment(pid))
+
+
+def end_session(record: Record) -> int:
+    """Kill the processes in the session of a recorded leader, itself included; none when the leader is gone."""
+    return _end(lambda pid: _session(pid) == record.pid and record.is_alive())
+
+
+def _end(proof: Callable[[int], bool]) -> int:
+    """Kill the processes of which the proof holds; how many there were.
+
+    Looks again until it finds none: one may have started another while it was looked for.
+    """
     ended: set[int] = set()
     for _ in range(_ROUNDS):
-        found = _end(_pids(), lambda pid: wanted <= _environment(pid))
+        found = _end_once(proof)
         if not found:
             break
         ended |= found
@@ -85,19 +98,14 @@ def end_sealed(node: str, uid: str | None = None, run: str | None = None) -> int
     return len(ended)
 
 
-def end_session(record: Record) -> int:
-    """Kill the processes in the session of a recorded leader, itself included; none when the leader is gone."""
-    return len(_end(_pids(), lambda pid: _session(pid) == record.pid and record.is_alive()))
-
-
-def _end(pids: Iterator[int], proof: Callable[[int], bool]) -> set[int]:
-    """Kill the processes of which the proof holds; which they were.
+def _end_once(proof: Callable[[int], bool]) -> set[int]:
+    """Kill the processes there are now; which they were.
 
     The proof is taken again with a handle in hand that no other process can inherit, and all proofs come before
     the first signal, for one process may be the proof of another.
     """
     handles = []
-    for pid in pids:
+    for pid in _pids():
         if pid != os.getpid() and proof(pid):
             with suppress(OSError):
                 handles.append((pid, os.pidfd_open(pid)))
