@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 from meshlab.kube import Kind, Object
 from meshlab.mesh.finding import Finding
@@ -21,6 +21,19 @@ class Facts:
     settings: Settings | None = None
     """None: this language has no say in them."""
     findings: tuple[Finding, ...] = ()
+
+
+def joined(parts: Iterable[Facts]) -> Facts:
+    """Facts that say what all the parts say; of settings, the last that are given."""
+    whole: dict[str, Any] = {}
+    for part in parts:
+        for field in fields(Facts):
+            said = getattr(part, field.name)
+            if isinstance(said, tuple):
+                whole[field.name] = whole.get(field.name, ()) + said
+            elif said is not None:
+                whole[field.name] = said
+    return Facts(**whole)
 
 
 class PolicyLanguage(Protocol):

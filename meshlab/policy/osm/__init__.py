@@ -1,46 +1,52 @@
-"""Open Service Mesh's own kinds, under its own API groups, so that manifests written for OSM apply unchanged."""
+"""Open Service Mesh's own kinds, under its own API groups, so that manifests written for OSM apply unchanged.
+
+One module for each kind (see `KindModule`); here they are put together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from meshlab.kube import Kind, Object
-from meshlab.kube.objects import MESH_CONFIG
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.settings import Settings
-from meshlab.policy.base import Facts
-from meshlab.policy.objects import Objects, group_of
+from meshlab.policy.base import Facts, joined
+from meshlab.policy.objects import Objects, group_of, same
 from meshlab.policy.osm import mesh_config
+from meshlab.policy.osm.base import KindModule
 from meshlab.policy.report import Report
 from meshlab.policy.schema import crd
+
+_MODULES: tuple[KindModule, ...] = (mesh_config,)
 
 
 class Osm:
     """OSM's kinds as a policy language: MeshConfig sets what holds for the whole mesh."""
 
-    kinds: tuple[Kind, ...] = (MESH_CONFIG,)
+    kinds: tuple[Kind, ...] = tuple(module.KIND for module in _MODULES)
 
     def crds(self) -> list[Object]:
-        """MeshConfig's CRD."""
-        return [crd("mesh-config")]
+        """The CRD of each kind."""
+        return [crd(module.CRD) for module in _MODULES]
 
     def read(self, objects: Iterable[Object]) -> Facts:
-        """The mesh's settings: the defaults, which open nothing, when its MeshConfig is absent or wrong."""
-        settings = Settings()
-        findings: list[Finding] = []
-        for obj in Objects(objects).of(MESH_CONFIG.kind):
-            report = Report(obj)
-            mesh_config.validate(obj, report)
-            findings += report.findings
-            if mesh_config.is_the_meshs(obj) and not report.refused:
-                settings = mesh_config.read(obj)
-        return Facts(settings=settings, findings=tuple(findings))
+        """What all objects together say. The mesh's settings open nothing when its MeshConfig is absent or wrong."""
+        known = Objects(objects)
+        said: list[Facts] = []
+        for module in _MODULES:
+            for obj in known.of(module.KIND.kind):
+                report = Report(obj)
+                module.validate(obj, known, report)
+                facts = Facts() if report.refused else module.read(obj, known)
+                said.append(replace(facts, findings=tuple(report.findings)))
+        return joined([Facts(settings=Settings()), *said])
 
     def validate(self, obj: Object, others: Iterable[Object]) -> list[Finding]:
         """What is wrong with one of OSM's objects."""
-        del others
-        if obj["kind"] != MESH_CONFIG.kind or group_of(obj) != MESH_CONFIG.group:
-            return []
         report = Report(obj)
-        mesh_config.validate(obj, report)
+        for module in _MODULES:
+            if (module.KIND.kind, module.KIND.group) == (obj["kind"], group_of(obj)):
+                known = Objects([*(other for other in others if not same(other, obj)), obj])
+                module.validate(obj, known, report)
         return report.findings

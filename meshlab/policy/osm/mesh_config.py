@@ -8,11 +8,16 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from meshlab.kube import Object
+from meshlab.kube.objects import MESH_CONFIG
 from meshlab.mesh.settings import Exclusions, Settings
-from meshlab.policy.objects import namespace_of
+from meshlab.policy.base import Facts
+from meshlab.policy.objects import Objects, namespace_of
 from meshlab.policy.osm.duration import duration
 from meshlab.policy.report import Report
 from meshlab.policy.schema import check_shape
+
+KIND = MESH_CONFIG
+CRD = "mesh-config"
 
 NAMESPACE = "meshlab-system"
 NAME = "meshlab-mesh-config"
@@ -40,8 +45,13 @@ def is_the_meshs(obj: Object) -> bool:
     return (namespace_of(obj), obj["metadata"].get("name")) == (NAMESPACE, NAME)
 
 
-def read(obj: Object) -> Settings:
-    """The settings of a sound MeshConfig; what it leaves out keeps its default."""
+def read(obj: Object, known: Objects) -> Facts:
+    """The settings of the mesh's own MeshConfig; what it leaves out keeps its default."""
+    del known
+    return Facts(settings=_settings(obj)) if is_the_meshs(obj) else Facts()
+
+
+def _settings(obj: Object) -> Settings:
     spec = obj.get("spec", {})
     sidecar, traffic, observability, certificate = (
         spec.get(part, {}) for part in ("sidecar", "traffic", "observability", "certificate")
@@ -57,9 +67,10 @@ def read(obj: Object) -> Settings:
     )
 
 
-def validate(obj: Object, report: Report) -> None:
+def validate(obj: Object, known: Objects, report: Report) -> None:
     """It is the mesh's own, its durations are durations, and the person knows what has no effect here."""
-    if not check_shape(obj, "mesh-config", report):
+    del known
+    if not check_shape(obj, CRD, report):
         return
     if not is_the_meshs(obj):
         what = "meshlab reads no other MeshConfig than its own"
