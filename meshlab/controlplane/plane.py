@@ -27,6 +27,7 @@ from meshlab.controlplane.reader import Reader
 from meshlab.controlplane.receipts import Receipts
 from meshlab.controlplane.serving import NAMESPACE, OwnCertificate, serve
 from meshlab.controlplane.sidecars import knows_sidecars, sidecar_settings
+from meshlab.controlplane.status import StatusWriter
 from meshlab.controlplane.svids import Svids
 from meshlab.controlplane.world import WorldReader
 from meshlab.dataplane.base import DataPlane
@@ -85,6 +86,7 @@ class ControlPlane:
         self.totals = Totals()
         self.ads = AdsServer(data_plane.stages, data_plane.receivers(self._note, self._workload_at))
         self.receipts = Receipts(self.ads.proxies)
+        self._statuses = StatusWriter(kube, self.reader.store)
         self.leads = False
         """Whether this replica serves the proxies."""
         self._directory = WorldDirectory()
@@ -130,12 +132,14 @@ class ControlPlane:
                     await self._serve(servers, "observe", api.routes(), observe_context)
                     tasks = await servers.enter_async_context(asyncio.TaskGroup())
                     wearing = tasks.create_task(Badge(self._kube, self._me, self.reader.store(POD)).wear())
+                    telling = tasks.create_task(self._statuses.run())
                     self.leads = True
                     try:
                         yield
                     finally:
                         self.leads = False
                         wearing.cancel()
+                        telling.cancel()
 
             await self._serve(stack, "injector", webhooks.injector_routes(self._namespace, inject), context)
             await self._serve(stack, "validator", webhooks.validator_routes(self._check), context)
