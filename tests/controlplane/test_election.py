@@ -72,6 +72,14 @@ class Candidate:
         await self.end()
 
 
+async def leader_and_follower(kube: Kube, terms: Terms, eventually: Eventually) -> tuple[Candidate, Candidate]:
+    first = Candidate(kube, "first", terms)
+    await eventually(lambda: first.leads, "the first leads")
+    second = Candidate(kube, "second", terms)
+    await eventually(lambda: second.election.leader == "first", "the second knows")
+    return first, second
+
+
 async def lease(api: Api) -> Object:
     return (await api.kube.get(LEASE, NAME, NAMESPACE))["spec"]  # type: ignore[no-any-return]
 
@@ -86,10 +94,7 @@ async def test_of_many_that_start_at_once_one_leads(api: Api, eventually: Eventu
 
 
 async def test_one_that_ends_well_is_followed_at_once(api: Api, eventually: Eventually) -> None:
-    first = Candidate(api.kube, "first", LONG)
-    await eventually(lambda: first.leads, "the first leads")
-    second = Candidate(api.kube, "second", LONG)
-    await eventually(lambda: second.election.leader == "first", "the second knows")
+    first, second = await leader_and_follower(api.kube, LONG, eventually)
     began = time.monotonic()
     await first.end()
     await eventually(lambda: second.leads, "the second leads")
@@ -103,10 +108,7 @@ async def test_one_that_ends_well_is_followed_at_once(api: Api, eventually: Even
 async def test_one_that_is_killed_is_followed_when_its_lease_is_over_and_no_sooner(
     api: Api, eventually: Eventually
 ) -> None:
-    first = Candidate(api.kube, "first", SHORT)
-    await eventually(lambda: first.leads, "the first leads")
-    second = Candidate(api.kube, "second", SHORT)
-    await eventually(lambda: second.election.leader == "first", "the second knows")
+    first, second = await leader_and_follower(api.kube, SHORT, eventually)
     began = time.monotonic()
     await first.kill()
     await eventually(lambda: second.leads, "the second leads")
@@ -128,10 +130,7 @@ async def test_one_that_is_killed_and_starts_again_in_the_same_pod_leads_on(api:
 async def test_one_that_hears_nothing_has_stopped_before_another_leads(
     api: Api, eventually: Eventually, how: str
 ) -> None:
-    first = Candidate(api.kube, "first", SHORT)
-    await eventually(lambda: first.leads, "the first leads")
-    second = Candidate(api.kube, "second", SHORT)
-    await eventually(lambda: second.election.leader == "first", "the second knows")
+    first, second = await leader_and_follower(api.kube, SHORT, eventually)
     setattr(first.line, how, True)
     await eventually(lambda: second.leads, "the second leads")
     assert not first.leads
