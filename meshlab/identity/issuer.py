@@ -26,8 +26,9 @@ class Issuer(Protocol):
     ) -> bytes:
         """Sign a PEM request; the PEM chain, leaf first.
 
-        Only the public key is taken from the request. Who it is for is `identity`, its one URI; `names` are
-        DNS names beside it. Raises IdentityError ML401 for a request that can't be read or trusted.
+        Who it is for is `identity`, its one URI; `names` are DNS names beside it. An authority that signs what
+        the request says refuses one that says anything else (`check_names`); others take its public key alone.
+        Raises IdentityError ML401 for a request that can't be read or trusted.
         """
         ...
 
@@ -36,19 +37,22 @@ class Issuer(Protocol):
         ...
 
 
-def new_request() -> tuple[bytes, bytes]:
-    """A fresh P-256 key and a signing request for it, both PEM. The request names nobody: the issuer does."""
+def new_request(uri: str = "", names: Sequence[str] = ()) -> tuple[bytes, bytes]:
+    """A fresh P-256 key and a signing request for it, both PEM, which says whom it is for where that is known."""
     key = ec.generate_private_key(ec.SECP256R1())
-    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    if uri:
+        wanted = [x509.UniformResourceIdentifier(uri), *(x509.DNSName(name) for name in names)]
+        request = request.add_extension(x509.SubjectAlternativeName(wanted), critical=True)
     key_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return key_pem, request.public_bytes(serialization.Encoding.PEM)
+    return key_pem, request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 async def new_svid(
     issuer: Issuer, identity: Identity, *, names: Sequence[str] = (), lifetime: timedelta = DEFAULT_LIFETIME
 ) -> Svid:
     """A new key and its certificate for an identity."""
-    key, request = new_request()
+    key, request = new_request(identity.spiffe_id(issuer.trust_domain), names)
     return Svid(await issuer.issue(request, identity, names=names, lifetime=lifetime), key)

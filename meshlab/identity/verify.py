@@ -26,16 +26,25 @@ def verify(chain: bytes, bundle: bytes, *, now: datetime | None = None) -> str:
                 f"the certificate holds from {certificate.not_valid_before_utc} to {certificate.not_valid_after_utc}",
             )
     for certificate, issuer in pairwise(certificates):
-        if not _signed_by(certificate, issuer):
+        if not signed_by(certificate, issuer):
             raise IdentityError("ML404", "the chain is broken: a certificate is not signed by the next")
-    if not any(_signed_by(certificates[-1], root) for root in x509.load_pem_x509_certificates(bundle)):
+    if not any(signed_by(certificates[-1], root) for root in x509.load_pem_x509_certificates(bundle)):
         raise IdentityError("ML404", "no trusted root signed this certificate")
     return spiffe_id(certificates[0])
 
 
-def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the issuer's key signed the certificate, and might."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
         return False
-    return issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    return may_sign(issuer)
+
+
+def may_sign(certificate: x509.Certificate) -> bool:
+    """Whether it is an authority's."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
