@@ -22,6 +22,7 @@ from meshlab.controlplane.election import Election
 from meshlab.controlplane.facts import is_ready
 from meshlab.controlplane.front_proxy import FrontProxy
 from meshlab.controlplane.loop import Loop
+from meshlab.controlplane.metrics_api import MetricsApi
 from meshlab.controlplane.push import Pusher
 from meshlab.controlplane.reader import Reader
 from meshlab.controlplane.receipts import Receipts
@@ -34,12 +35,13 @@ from meshlab.dataplane.base import DataPlane
 from meshlab.errors import ClusterError
 from meshlab.kube import Kube, Object
 from meshlab.kube.objects import NAMESPACE as NAMESPACE_KIND
-from meshlab.kube.objects import POD, SERVICE, SERVICE_ACCOUNT
+from meshlab.kube.objects import POD
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.finding import Finding, Severity
 from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN
 from meshlab.observe.entries import place
 from meshlab.observe.prometheus import CONTENT_TYPE, Totals, gauges
+from meshlab.observe.traffic import Traffic
 from meshlab.observe.windows import Windows
 from meshlab.policy import languages
 from meshlab.xds import AdsServer, credentials
@@ -80,9 +82,12 @@ class ControlPlane:
         self._address = address
         self.ports = ports
         self._languages = languages()
-        self.reader = Reader(kube, (kind for language in self._languages for kind in language.kinds))
+        self.reader = Reader(
+            kube, (kind for language in self._languages for kind in (*language.kinds, *language.refers_to))
+        )
         self.election = Election(kube, NAMESPACE, me)
         self.windows = Windows()
+        self.traffic = Traffic()
         self.totals = Totals()
         self.ads = AdsServer(data_plane.stages, data_plane.receivers(self._note, self._workload_at))
         self.receipts = Receipts(self.ads.proxies)
@@ -110,6 +115,7 @@ class ControlPlane:
             observe_context = own.context(asks_client=True)
             front_proxy = FrontProxy(self._kube, observe_context)
             api = ObserveApi(front_proxy, loop, self.windows, self.ads.proxies, svids, self.receipts)
+            metrics = MetricsApi(front_proxy, loop, self.traffic, self.reader.store)
             context = own.context()
 
             def inject(pod: Object) -> Object:
@@ -129,7 +135,7 @@ class ControlPlane:
                     self.ports = replace(self.ports, ads=port)
                     servers.push_async_callback(self.ads.stop, _GRACE_SECONDS)
                     await self._serve(servers, "certificates", Signer(self._kube, authority).routes(), context)
-                    await self._serve(servers, "observe", api.routes(), observe_context)
+                    await self._serve(servers, "observe", [*api.routes(), *metrics.routes()], observe_context)
                     tasks = await servers.enter_async_context(asyncio.TaskGroup())
                     wearing = tasks.create_task(Badge(self._kube, self._me, self.reader.store(POD)).wear())
                     telling = tasks.create_task(self._statuses.run())
@@ -192,8 +198,8 @@ class ControlPlane:
         return self.reader.store(NAMESPACE_KIND).get(("", name)) or await self._kube.get(NAMESPACE_KIND, name)
 
     def _check(self, obj: Object) -> list[Finding]:
-        kinds = [kind for language in self._languages for kind in language.kinds]
-        others = self.reader.objects((*kinds, SERVICE, SERVICE_ACCOUNT))
+        kinds = [kind for language in self._languages for kind in (*language.kinds, *language.refers_to)]
+        others = self.reader.objects(dict.fromkeys(kinds))
         try:
             return [finding for language in self._languages for finding in language.validate(obj, others)]
         except Exception as error:
@@ -204,8 +210,10 @@ class ControlPlane:
             return [Finding("ML353", about, "", what, cure, Severity.WARNING)]
 
     def _note(self, exchange: Exchange) -> None:
-        report = place(exchange, self._world_directory())
+        directory = self._world_directory()
+        report = place(exchange, directory)
         self.windows.note(report)
+        self.traffic.note(report, directory.workload)
         self.totals.note(report)
 
     def _workload_at(self, address: str) -> str:
@@ -232,3 +240,4 @@ class ControlPlane:
         while True:
             await asyncio.sleep(60)
             self.windows.forget_quiet()
+            self.traffic.forget_quiet()

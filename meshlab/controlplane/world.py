@@ -12,7 +12,7 @@ from typing import TypeVar
 from meshlab.controlplane import facts
 from meshlab.controlplane.reader import Store
 from meshlab.kube import Kind, Object
-from meshlab.kube.objects import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT
+from meshlab.kube.objects import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.rules import Permission, Split
 from meshlab.mesh.service import Service, Workload
@@ -58,7 +58,7 @@ class WorldReader:
             self._read_workloads()
             self._read_services()
         for index, language in enumerate(self._languages):
-            concerned = {kind.kind for kind in (*language.kinds, SERVICE, SERVICE_ACCOUNT)}
+            concerned = {kind.kind for kind in (*language.kinds, *language.refers_to)}
             if index not in self._facts or kinds & concerned:
                 self._facts[index] = self._read_policy(language, self._facts.get(index, Facts()))
         return self._reading()
@@ -107,7 +107,7 @@ class WorldReader:
         self._services = tuple(found)
 
     def _read_policy(self, language: PolicyLanguage, last: Facts) -> Facts:
-        kinds = dict.fromkeys((*language.kinds, SERVICE, SERVICE_ACCOUNT))
+        kinds = dict.fromkeys((*language.kinds, *language.refers_to))
         try:
             return language.read([obj for kind in kinds for obj in self._store(kind).values()])
         except Exception:

@@ -41,7 +41,12 @@ class PolicyLanguage(Protocol):
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """The kinds it reads; what to watch."""
+        """The kinds that are its own; what to watch."""
+        ...
+
+    @property
+    def refers_to(self) -> tuple[Kind, ...]:
+        """Kinds of others that its own name; what to watch besides, and to hand over with its own."""
         ...
 
     def crds(self) -> list[Object]:
@@ -49,7 +54,7 @@ class PolicyLanguage(Protocol):
         ...
 
     def read(self, objects: Iterable[Object]) -> Facts:
-        """The facts that objects of its kinds state. Services and ServiceAccounts among them sharpen the findings.
+        """The facts that objects of its kinds state; those they refer to are among them.
 
         An object with an error states nothing, so that a mistake never allows what was not meant.
         """

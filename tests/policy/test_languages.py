@@ -23,6 +23,7 @@ class Letters:
     """A language of one kind: whoever is named in a Letter may call the one it is addressed to."""
 
     kinds = (LETTER,)
+    refers_to = ()
 
     def crds(self) -> list[Object]:
         return [{"kind": "CustomResourceDefinition", "metadata": {"name": "letters.letters.example.com"}}]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from meshlab.kube import Kind, Object
+from meshlab.kube.objects import HTTP_ROUTE_GROUP, SERVICE, SERVICE_ACCOUNT
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.settings import Settings
 from meshlab.policy.base import Facts, joined
@@ -25,6 +26,7 @@ class Osm:
     """OSM's kinds as a policy language: MeshConfig sets what holds for the whole mesh."""
 
     kinds: tuple[Kind, ...] = tuple(module.KIND for module in _MODULES)
+    refers_to: tuple[Kind, ...] = (HTTP_ROUTE_GROUP, SERVICE, SERVICE_ACCOUNT)
 
     def crds(self) -> list[Object]:
         """The CRD of each kind."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from meshlab.kube import Kind, Object
-from meshlab.kube.objects import HTTP_ROUTE_GROUP, TCP_ROUTE, TRAFFIC_SPLIT, TRAFFIC_TARGET, UDP_ROUTE
+from meshlab.kube.objects import (
+    HTTP_ROUTE_GROUP,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    TCP_ROUTE,
+    TRAFFIC_SPLIT,
+    TRAFFIC_TARGET,
+    UDP_ROUTE,
+)
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.rules import Permission, Split
 from meshlab.policy.base import Facts
@@ -22,6 +30,7 @@ class Smi:
     """SMI as a policy language: TrafficTarget gives permissions, TrafficSplit shares calls."""
 
     kinds: tuple[Kind, ...] = (TRAFFIC_TARGET, TRAFFIC_SPLIT, HTTP_ROUTE_GROUP, TCP_ROUTE, UDP_ROUTE)
+    refers_to: tuple[Kind, ...] = (SERVICE, SERVICE_ACCOUNT)
 
     def crds(self) -> list[Object]:
         """The five CRDs."""
