@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +10,11 @@ from urllib.parse import quote
 from meshlab.kube import Object
 from meshlab.mesh import pattern
 from meshlab.mesh.rules import HttpMatch
+from meshlab.policy.http import HEADER_NAME, RE2_SYNTAX
 from meshlab.policy.report import Report
 from meshlab.policy.schema import check_shape
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A token (RFC 9110 section 5.6.2)."""
-
 _PATTERN_SIGNS = string.punctuation
-_RE2 = "use RE2's syntax: https://github.com/google/re2/wiki/Syntax"
 
 
 def read(obj: Object) -> dict[str, HttpMatch]:
@@ -70,7 +66,7 @@ def _headers(headers: Any) -> Iterator[tuple[Any, Any]]:
 
 def _check_path(path: str, field: str, report: Report) -> None:
     if reason := pattern.problem(path):
-        report.error("ML232", field, f"{path!r} is no pattern that proxies understand: {reason}", _RE2)
+        report.error("ML232", field, f"{path!r} is no pattern that proxies understand: {reason}", RE2_SYNTAX)
     elif path[0].isalnum():
         report.warning("ML234", field, f"{path!r} can match no path: every path begins with /", f"write /{path}")
     elif "\\?" in path:
@@ -92,14 +88,14 @@ def _check_headers(headers: Any, field: str, report: Report) -> None:
         report.error("ML235", field, "neither one map nor a list of maps with one header each", cure)
         return
     for name, value in _headers(headers):
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
             cure = "use letters, digits and - only; the method and the path have fields of their own"
             report.error("ML236", field, f"{name!r} can't be the name of a header", cure)
         elif not isinstance(value, str):
             report.error("ML235", f"{field}.{name}", f"{value!r} is not text", f'write it in quotes: "{value}"')
         elif reason := pattern.problem(value):
             what = f"{value!r} is no pattern that proxies understand: {reason}"
-            report.error("ML232", f"{field}.{name}", what, _RE2)
+            report.error("ML232", f"{field}.{name}", what, RE2_SYNTAX)
 
 
 def _has_a_known_shape(headers: Any) -> bool:
