@@ -66,6 +66,11 @@ def bad_request(message: str) -> web.HTTPException:
     return _status(HTTPStatus.BAD_REQUEST, "BadRequest", message)
 
 
+def not_found(message: str) -> web.HTTPException:
+    """A Status that says that there is no such thing."""
+    return _status(HTTPStatus.NOT_FOUND, "NotFound", message)
+
+
 def _status(code: HTTPStatus, reason: str, message: str) -> web.HTTPException:
     body = {
         "apiVersion": "v1",
@@ -79,5 +84,6 @@ def _status(code: HTTPStatus, reason: str, message: str) -> web.HTTPException:
         HTTPStatus.BAD_REQUEST: web.HTTPBadRequest,
         HTTPStatus.UNAUTHORIZED: web.HTTPUnauthorized,
         HTTPStatus.FORBIDDEN: web.HTTPForbidden,
+        HTTPStatus.NOT_FOUND: web.HTTPNotFound,
     }
     return kinds[code](text=json.dumps(body), content_type="application/json")

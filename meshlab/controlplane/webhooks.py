@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 API_SERVICE = Kind("apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=False)
 INJECTOR = "meshlab-injector"
 VALIDATOR = "meshlab-validator"
-OBSERVE_API = "v1alpha1.observe.meshlab.dev"
+APIS = ("v1alpha1.observe.meshlab.dev", "v1alpha1.metrics.smi-spec.io")
 
 _RETRY_SECONDS = 1.0
 _RECHECK_SECONDS = 60.0
@@ -108,10 +108,11 @@ class Registration:
             if patch:
                 await self._kube.patch(kind, name, patch, content_type=JSON_PATCH)
                 log.info("wrote the root certificate into %s %s", kind.kind, name)
-        service = await self._kube.get(API_SERVICE, OBSERVE_API)
-        if bundle := await self._bundle(service["spec"].get("caBundle")):
-            await self._kube.patch(API_SERVICE, OBSERVE_API, {"spec": {"caBundle": bundle}})
-            log.info("wrote the root certificate into APIService %s", OBSERVE_API)
+        for name in APIS:
+            service = await self._kube.get(API_SERVICE, name)
+            if bundle := await self._bundle(service["spec"].get("caBundle")):
+                await self._kube.patch(API_SERVICE, name, {"spec": {"caBundle": bundle}})
+                log.info("wrote the root certificate into APIService %s", name)
 
     async def _bundle(self, written: str | None) -> str:
         """What has to stand where this stands; empty when it may stay."""

@@ -242,6 +242,40 @@ async def test_a_question_that_makes_no_sense_is_answered_with_a_status(
     assert (status, json.loads(text)["reason"]) == (400, "BadRequest")
 
 
+@pytest.mark.usefixtures("accounts")
+async def test_traffic_metrics_lists_gets_and_refuses_as_kubernetes_does(api: Api, plane: ControlPlane) -> None:
+    await eventually_observed(api, plane)
+    await make_pod(api, "buyer")
+
+    async def asked(path: str, accept: str = "application/json") -> dict[str, Any]:
+        full = f"/apis/metrics.smi-spec.io/v1alpha1{path}"
+        _, text = await ask(api, plane.ports.observe, full, front_proxy=True, headers={"Accept": accept})
+        return dict(json.loads(text))
+
+    async with asyncio.timeout(20):
+        while not (await asked("/pods/"))["items"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    names = {resource["name"]: resource["namespaced"] for resource in (await asked(""))["resources"]}
+    assert (names["pods"], names["namespaces"], names["trafficsplits/edges"]) == (True, False, True)
+    found = await asked("/namespaces/default/pods?labelSelector=app%3Dbuyer")
+    assert (found["kind"], found["selector"]) == ("TrafficMetricsList", {"matchLabels": {"app": "buyer"}})
+    assert found["resource"] == {"kind": "Pod", "apiVersion": "v1", "namespace": "default"}
+    assert [item["resource"]["name"] for item in found["items"]] == ["buyer"]
+    for path in ("/namespaces/other/pods", "/namespaces/default/pods?labelSelector=app==seller", "/deployments"):
+        assert (await asked(path))["items"] == []
+    assert (await asked("/namespaces/default/pods/buyer"))["kind"] == "TrafficMetrics"
+    assert (await asked("/namespaces/default"))["resource"]["kind"] == "Namespace"
+    assert (await asked("/namespaces/default/pods/buyer/edges"))["items"] == []
+    assert (await asked("/pods", "application/json;as=Table;v=v1"))["rows"][0]["cells"][0] == "buyer"
+    for path, reason in (
+        ("/namespaces/default/pods/seller", "NotFound"),
+        ("/namespaces/nowhere/edges", "NotFound"),
+        ("/nodes", "NotFound"),
+        ("/pods?labelSelector=app!=buyer", "BadRequest"),
+    ):
+        assert (await asked(path))["reason"] == reason, path
+
+
 class Proxy:
     """A proxy that takes everything it is told."""
 
