@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from meshlab.kube import Kind, Object
 from meshlab.mesh.finding import Finding
+from meshlab.mesh.root_certificate import RootCertificate
 from meshlab.mesh.rules import Permission, Split
 from meshlab.mesh.settings import Settings
 
@@ -20,6 +21,8 @@ class Facts:
     splits: tuple[Split, ...] = ()
     settings: Settings | None = None
     """None: this language has no say in them."""
+    roots: tuple[RootCertificate, ...] = ()
+    """Oldest first."""
     findings: tuple[Finding, ...] = ()
 
 

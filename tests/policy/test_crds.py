@@ -45,7 +45,7 @@ def test_every_required_field_exists(schema):
         assert set(node.get("required", ())) <= set(node.get("properties", ())), path
 
 
-def test_short_names_are_smis():
+def test_short_names_are_smis_and_osms():
     shorts = {crd["spec"]["names"]["kind"]: crd["spec"]["names"].get("shortNames") for crd in CRDS}
     assert shorts == {
         "TrafficTarget": ["tt"],
@@ -54,6 +54,7 @@ def test_short_names_are_smis():
         "UDPRoute": ["ur"],
         "TrafficSplit": ["ts"],
         "MeshConfig": None,
+        "MeshRootCertificate": ["mrc"],
     }
 
 

@@ -14,12 +14,12 @@ from meshlab.mesh.finding import Finding
 from meshlab.mesh.settings import Settings
 from meshlab.policy.base import Facts, joined
 from meshlab.policy.objects import Objects, group_of, same
-from meshlab.policy.osm import mesh_config
+from meshlab.policy.osm import mesh_config, mesh_root_certificate
 from meshlab.policy.osm.base import KindModule
 from meshlab.policy.report import Report
 from meshlab.policy.schema import crd
 
-_MODULES: tuple[KindModule, ...] = (mesh_config,)
+_MODULES: tuple[KindModule, ...] = (mesh_config, mesh_root_certificate)
 
 
 class Osm:
