@@ -69,10 +69,12 @@ def _misfits(value: Any, schema: Object, path: str) -> Iterator[_Misfit]:
         for name in schema.get("required", ()):
             if name not in value:
                 yield _join(path, name), "it is missing", f"add {name}"
-        for name, part in schema.get("properties", {}).items():
-            if name in value:
-                yield from _misfits(value[name], part, _join(path, name))
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+        for name, part in value.items():
+            yield from _misfits(part, properties.get(name, others), _join(path, name))
     elif schema["type"] == "array":
+        if len(value) < schema.get("minItems", 0):
+            yield path, "the list is empty", "add an item"
         for index, item in enumerate(value):
             yield from _misfits(item, schema["items"], f"{path}[{index}]")
 
@@ -99,7 +101,7 @@ def _unknown(value: Any, schema: Object, path: str) -> Iterator[str]:
         for name, part in value.items():
             if name in properties:
                 yield from _unknown(part, properties[name], _join(path, name))
-            else:
+            elif "additionalProperties" not in schema:
                 yield _join(path, name)
     elif isinstance(value, list):
         for index, item in enumerate(value):
