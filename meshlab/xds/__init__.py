@@ -10,6 +10,7 @@ sent before which, is said by the data plane (`stages`).
     status.settled_ms, status.refused
 """
 
+from meshlab.xds.part import Part
 from meshlab.xds.resource import Resource, TypeUrl
 from meshlab.xds.server import AdsServer
 from meshlab.xds.snapshot import Snapshot
@@ -19,6 +20,7 @@ from meshlab.xds.tls import KeyPair, Peer, credentials
 __all__ = [
     "AdsServer",
     "KeyPair",
+    "Part",
     "Peer",
     "Proxies",
     "ProxyStatus",

@@ -18,7 +18,7 @@ def type_url(message: type[Message] | Message) -> TypeUrl:
     return f"type.googleapis.com/{message.DESCRIPTOR.full_name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Resource:
     """A named message and its version, which is its content's hash: equal content is never sent twice.
 

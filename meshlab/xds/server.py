@@ -147,7 +147,7 @@ class AdsServer:
         status = self.proxies[node]
         if status.settled < status.generation and stream.settled(meant.snapshot):
             elapsed = (time.perf_counter() - meant.since) * 1000
-            held = {url: self._held(status, url, meant.snapshot) for url in meant.snapshot.resources}
+            held = {url: self._held(status, url, meant.snapshot) for url in meant.snapshot.types}
             self.proxies.update(node, settled=status.generation, settled_ms=elapsed, types=MappingProxyType(held))
 
     @staticmethod

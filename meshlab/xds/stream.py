@@ -42,13 +42,14 @@ class Stream:
             for subscription in self._opened(stage):
                 if subscription.flight is not None:
                     continue
-                if (changed := subscription.changed(snapshot)) or subscription.owes:
+                changed, _ = subscription.lacking(snapshot)
+                if changed or subscription.owes:
                     return subscription, self._respond(subscription, snapshot, changed, [])
             if self._in_flight(stage):
                 return None
         for stage in reversed(self.stages):
             for subscription in self._opened(stage):
-                if subscription.flight is None and (gone := subscription.gone(snapshot)):
+                if subscription.flight is None and (gone := subscription.lacking(snapshot)[1]):
                     return subscription, self._respond(subscription, snapshot, [], gone)
             if self._in_flight(stage):
                 return None
@@ -64,9 +65,11 @@ class Stream:
             return False
         if any(subscription.refused for subscription in open_types):
             return True
-        return all(
-            url in self.subscriptions and self.subscriptions[url].settled(snapshot) for url in snapshot.resources
-        ) and not any(subscription.gone(snapshot) for subscription in open_types)
+        return (
+            snapshot.types <= self.subscriptions.keys()
+            and all(subscription.settled(snapshot) for subscription in open_types)
+            and not any(subscription.lacking(snapshot)[1] for subscription in open_types)
+        )
 
     def _open(self, request: DeltaDiscoveryRequest) -> None:
         subscription = self.subscriptions[request.type_url] = Subscription.opened_by(request)

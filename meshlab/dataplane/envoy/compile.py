@@ -1,41 +1,135 @@
-"""What is one proxy told? Its view of the mesh as resources; equal parts are built and serialised once."""
+"""What is one proxy told? Its view of the mesh as resources; equal parts are built and serialised once.
+
+A snapshot has three parts: what every proxy is told of the mesh, what those of one workload are told of
+themselves, and the secrets of an identity. A change builds anew the part that it is about, for all who have it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from meshlab.dataplane.base import Credentials
-from meshlab.dataplane.envoy import clusters, direct, egress, endpoints, listeners, names, routes, secrets
-from meshlab.mesh.view import ProxyView
-from meshlab.xds import Resource, Snapshot
+from meshlab.dataplane.envoy import clusters, direct, endpoints, listeners, names, routes, secrets
+from meshlab.dataplane.envoy import egress as egress_clusters
+from meshlab.dataplane.envoy.once import once
+from meshlab.mesh.identity import Identity
+from meshlab.mesh.rules import Permission
+from meshlab.mesh.view import InboundPort, OutboundService, ProxyView, UpstreamCluster
+from meshlab.xds import Part, Resource, Snapshot
+from meshlab.xds.part import EMPTY
 
 _ROOTS = (names.CLUSTER, names.LISTENER)
 
-_shared = lru_cache(maxsize=16384)
-
-_upstream_cluster = _shared(clusters.upstream)
-_upstream_endpoints = _shared(endpoints.upstream)
-_local_cluster = _shared(clusters.local)
-_passthrough = _shared(egress.passthrough)
-_forward = _shared(egress.forward)
-_direct_cluster = _shared(direct.direct_cluster)
-_direct_routes = _shared(direct.direct_routes)
-_inbound_listener = _shared(listeners.inbound)
-_outbound_explicit = _shared(listeners.outbound_explicit)
-_outbound_redirected = _shared(listeners.outbound_redirected)
-_inbound_routes = _shared(routes.inbound)
-_outbound_routes = _shared(routes.outbound)
-_explicit_routes = _shared(routes.outbound_explicit)
-_bundle = _shared(secrets.bundle)
-_svid = _shared(secrets.svid)
+_upstream_cluster = once(clusters.upstream)
+_upstream_endpoints = once(endpoints.upstream)
+_direct_cluster = once(direct.direct_cluster)
+_direct_routes = once(direct.direct_routes)
+_outbound_routes = once(routes.outbound)
+_bundle = once(secrets.bundle)
 
 
 def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
     """All resources of one proxy. Only the holder of its workload's identity may read them."""
-    owner = view.workload.identity.spiffe_id(view.trust_domain)
-    built = [*_secrets(credentials), *_clusters(view), *_inbound(view), *_outbound(view)]
-    return Snapshot.of(owner, _asked_for(built))
+    workload, trust_domain = view.workload, view.trust_domain
+    mesh_of = _called_by_name if workload.explicit_proxy else _redirected
+    mesh = mesh_of(view.outbound, view.clusters, trust_domain=trust_domain, egress=view.egress)
+    own = _own(
+        view.inbound,
+        view.permissions,
+        identity=workload.identity,
+        trust_domain=trust_domain,
+        egress=view.egress,
+        address=workload.address if workload.explicit_proxy else None,
+    )
+    secret = any((names.SECRET, names.SVID_SECRET) in part.unmet for part in (mesh, own))
+    parts = (mesh, own, _secrets(credentials) if secret else EMPTY)
+    return Snapshot(workload.identity.spiffe_id(trust_domain), parts)
+
+
+@once
+def _redirected(
+    outbound: tuple[OutboundService, ...], upstreams: tuple[UpstreamCluster, ...], *, trust_domain: str, egress: bool
+) -> Part:
+    """The mesh, for proxies that the kernel sends everything to."""
+    return Part(_asked_for([*_mesh_redirected(outbound, upstreams, trust_domain, egress=egress)]))
+
+
+@once
+def _called_by_name(
+    outbound: tuple[OutboundService, ...], upstreams: tuple[UpstreamCluster, ...], *, trust_domain: str, egress: bool
+) -> Part:
+    """The mesh, for explicit proxies, which are told hosts by name. They carry HTTP only."""
+    return Part(_mesh_called_by_name(outbound, upstreams, trust_domain, egress=egress))
+
+
+@once
+def _own(
+    inbound: tuple[InboundPort, ...],
+    permissions: tuple[Permission, ...] | None,
+    *,
+    identity: Identity,
+    trust_domain: str,
+    egress: bool,
+    address: str | None,
+) -> Part:
+    """What a workload's proxies are told of it. `address`: of the one pod, where nothing redirects."""
+    return Part(_asked_for([*_workload(inbound, permissions, identity, trust_domain, address, egress=egress)]))
+
+
+@once
+def _secrets(credentials: Credentials) -> Part:
+    """What an identity shows, and whom it trusts."""
+    return Part([secrets.svid(credentials), _bundle(roots=credentials.bundle)])
+
+
+def _mesh_redirected(
+    outbound: tuple[OutboundService, ...], upstreams: tuple[UpstreamCluster, ...], trust_domain: str, *, egress: bool
+) -> Iterator[Resource]:
+    for cluster in upstreams:
+        yield _upstream_cluster(cluster, trust_domain=trust_domain)
+        yield _upstream_endpoints(cluster, explicit=False)
+        yield _direct_cluster(cluster, trust_domain=trust_domain)
+        if cluster.protocol.is_http:
+            yield _direct_routes(cluster)
+    if listener := listeners.outbound_redirected(outbound, upstreams, egress=egress):
+        yield listener
+    for service in outbound:
+        if service.protocol.is_http:
+            yield _outbound_routes(service)
+    if egress:
+        yield egress_clusters.passthrough()
+
+
+def _mesh_called_by_name(
+    outbound: tuple[OutboundService, ...], upstreams: tuple[UpstreamCluster, ...], trust_domain: str, *, egress: bool
+) -> Iterator[Resource]:
+    for cluster in upstreams:
+        if cluster.protocol.is_http:
+            yield _upstream_cluster(cluster, trust_domain=trust_domain)
+            yield _upstream_endpoints(cluster, explicit=True)
+    yield routes.outbound_explicit(outbound, egress=egress)
+    if egress:
+        yield egress_clusters.forward()
+
+
+def _workload(
+    inbound: tuple[InboundPort, ...],
+    permissions: tuple[Permission, ...] | None,
+    identity: Identity,
+    trust_domain: str,
+    address: str | None,
+    *,
+    egress: bool,
+) -> Iterator[Resource]:
+    # rules of HTTP ports travel in routes: the listener's version depends on those of TCP ports alone
+    if listener := listeners.inbound(identity, inbound, permissions, trust_domain, address):
+        yield listener
+    for port in inbound:
+        yield clusters.local(identity, port.port, port.protocol, address or "127.0.0.1")
+        if port.protocol.is_http:
+            yield routes.inbound(identity, port.port, permissions, trust_domain)
+    if address is not None:
+        yield listeners.outbound_explicit(address, egress=egress)
 
 
 def _asked_for(built: list[Resource]) -> Iterator[Resource]:
@@ -44,51 +138,3 @@ def _asked_for(built: list[Resource]) -> Iterator[Resource]:
     for resource in built:
         if resource.type_url in _ROOTS or (resource.type_url, resource.name) in named:
             yield resource
-
-
-def _secrets(credentials: Credentials) -> Iterator[Resource]:
-    yield _svid(credentials)
-    yield _bundle(credentials.bundle)
-
-
-def _clusters(view: ProxyView) -> Iterator[Resource]:
-    explicit = view.workload.explicit_proxy
-    for cluster in view.clusters:
-        if explicit and not cluster.protocol.is_http:
-            continue  # an explicit proxy carries HTTP only
-        yield _upstream_cluster(cluster, view.trust_domain)
-        yield _upstream_endpoints(cluster, explicit=explicit)
-
-
-def _inbound(view: ProxyView) -> Iterator[Resource]:
-    workload = view.workload
-    identity, address = workload.identity, workload.address if workload.explicit_proxy else None
-    # rules of HTTP ports travel in routes: leave them out of what the listener depends on
-    plain = any(not port.protocol.is_http for port in view.inbound)
-    permissions = view.permissions if plain else None
-    if listener := _inbound_listener(identity, view.inbound, permissions, view.trust_domain, address):
-        yield listener
-    for port in view.inbound:
-        yield _local_cluster(identity, port.port, port.protocol, address or "127.0.0.1")
-        if port.protocol.is_http:
-            yield _inbound_routes(identity, port.port, view.permissions, view.trust_domain)
-
-
-def _outbound(view: ProxyView) -> Iterator[Resource]:
-    if view.workload.explicit_proxy:
-        yield _outbound_explicit(view.workload.address, egress=view.egress)
-        yield _explicit_routes(view.outbound, egress=view.egress)
-        if view.egress:
-            yield _forward()
-        return
-    if listener := _outbound_redirected(view.outbound, view.clusters, egress=view.egress):
-        yield listener
-    for cluster in view.clusters:
-        yield _direct_cluster(cluster, view.trust_domain)
-        if cluster.protocol.is_http:
-            yield _direct_routes(cluster)
-    if view.egress:
-        yield _passthrough()
-    for service in view.outbound:
-        if service.protocol.is_http:
-            yield _outbound_routes(service)
