@@ -63,6 +63,13 @@ class Permission:
     tcp_rules: tuple[TcpRule, ...] = ()
     udp_only: bool = False
     """Its only rules are UDPRoutes: it opens no TCP port (SMI A13)."""
+    kind: str = "TrafficTarget"
+    """What it was written as: OSM's IngressBackend lets proxies in, too."""
+
+    @property
+    def policy(self) -> str:
+        """Its name among all kinds, as proxies report it: that of a TrafficTarget stands for itself."""
+        return self.name if self.kind == "TrafficTarget" else f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -64,6 +64,8 @@ class Workload:
     """Container ports, whether or not a Service names them."""
     explicit_proxy: bool = False
     """Its pod network can't redirect: the app is told of its sidecar by ``http_proxy`` (design decision 3)."""
+    gateway: bool = False
+    """It is the mesh's gateway: its proxy has no app, and takes calls from outside the mesh."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from meshlab.mesh.egress import EgressRule
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.ingress import Door, GatewayRoute
 from meshlab.mesh.rules import HttpMatch, Permission
 from meshlab.mesh.service import Endpoint, Protocol, ServiceName, Workload
 
@@ -73,6 +75,8 @@ class InboundPort:
     """The target (container) port."""
     protocol: Protocol
     upstreams: tuple[Upstream, ...]
+    doors: tuple[Door, ...] = ()
+    """Ways in for callers from outside the mesh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +91,7 @@ class ProxyView:
     outbound: tuple[OutboundService, ...]
     clusters: tuple[UpstreamCluster, ...]
     egress: bool
+    outside: tuple[EgressRule, ...] = ()
+    """What of the world outside it may call, as the union of these, besides what `egress` allows all."""
+    gateway: tuple[GatewayRoute, ...] | None = None
+    """For the mesh's gateway alone: what it sends where."""

@@ -1,0 +1,41 @@
+"""What of the world outside may a workload call? Hosts and addresses, as facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from meshlab.mesh.identity import Identity
+from meshlab.mesh.rules import HttpMatch
+
+
+class EgressProtocol(StrEnum):
+    """By what a call is told: HTTP by its host, HTTPS by the name in the TLS handshake, TCP by its address alone."""
+
+    HTTP = "http"
+    HTTPS = "https"
+    TCP = "tcp"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EgressPort:
+    """A port outside, and what is spoken there."""
+
+    number: int
+    protocol: EgressProtocol
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EgressRule:
+    """One Egress: these sources may call these hosts or addresses on these ports. Several are a union."""
+
+    name: str
+    """``namespace/name`` of the Egress."""
+    sources: frozenset[Identity]
+    ports: tuple[EgressPort, ...]
+    hosts: tuple[str, ...] = ()
+    """Lower case; ``*.example.com`` is every name that ends so. They mean nothing on a TCP port."""
+    ranges: tuple[str, ...] = ()
+    """Address ranges such as ``10.0.0.0/8``; none: every address."""
+    matches: tuple[HttpMatch, ...] | None = None
+    """On HTTP ports: only requests that satisfy any of these. None: all."""
