@@ -16,11 +16,12 @@ import pandas as pd
 
 from meshlab.cluster.labs import cluster_of
 from meshlab.errors import MeshlabError
-from meshlab.kube import Kube
+from meshlab.kube import Kube, Object
 from meshlab.lab import apply as applying
 from meshlab.lab import certificates as certifying
-from meshlab.lab import checks, install, magics, status
+from meshlab.lab import checks, install, magics, reading, status
 from meshlab.lab import split as splitting
+from meshlab.lab.explain import Explanation, explain, write
 from meshlab.lab.install import Started
 from meshlab.lab.loop import lab_loop
 from meshlab.lab.progress import Progress
@@ -83,6 +84,15 @@ class Lab:
         """Wait for so many seconds of fresh traffic, then the table of it. Widgets stay alive meanwhile."""
         await asyncio.sleep(seconds)
         return await self._loop.wait(self._edges(seconds))
+
+    def explain(
+        self, source: str, destination: str, request: str = "GET /", headers: Mapping[str, str] | None = None
+    ) -> Explanation:
+        """May this call pass, by which policy, and what would allow it: ``lab.explain("bookthief", "bookstore", "GET
+        /books-bought")``. `headers` are those that policies speak of. `.apply()` makes the change that it proposes.
+        """
+        known = self._loop.run(reading.of_cluster(self._kube))
+        return explain(known, source, destination, request, headers, self._write)
 
     def wiretap(self, edge: str | Mapping[str, Any], service: str | None = None, *, seconds: float = 5) -> Wiretap:
         """Listen to an edge, on the wire and inside the server's pod: ``lab.wiretap("bookbuyer", "bookstore")``.
@@ -153,6 +163,9 @@ class Lab:
     async def _edges(self, seconds: float) -> pd.DataFrame:
         found = await self._kube.request("GET", f"{ROOT}/edges", query={"window": seconds})
         return frames.edges(found["edges"], found["window"])
+
+    def _write(self, objects: tuple[Object, ...]) -> applying.Receipt:
+        return self._loop.run(write(self._kube, objects))
 
     def _start(self, work: Coroutine[Any, Any, Any], widget: SplitWidget | CertificatesWidget) -> None:
         """Hand work over; what goes wrong is shown where the learner looks."""

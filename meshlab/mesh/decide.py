@@ -16,6 +16,7 @@ from meshlab.mesh.rules import HttpMatch, HttpRule, Permission
 from meshlab.mesh.world import World
 
 AUTHORITY = ":authority"
+_MISSING = {Aspect.ROUTE, Aspect.TCP_ROUTE}
 
 
 def decide(world: World, request: Request) -> Decision:
@@ -36,6 +37,11 @@ def decide(world: World, request: Request) -> Decision:
         Reason.NOT_ADMITTED if mine else Reason.NOT_A_SOURCE if permissions else Reason.NO_TARGET,
         candidates=tuple(sorted(candidates, key=lambda item: (_distance(item.misses), item.permission.name))),
     )
+
+
+def satisfies(request: Request, match: HttpMatch) -> bool:
+    """Whether every condition of a match holds for a request (H7, H10)."""
+    return not any(_misses(match, "", request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def _port(permission: Permission, request: Request) -> Iterator[Miss]:
         yield Miss(Aspect.PORT, ", ".join(map(str, ports)), str(request.port), route=rules[0].route)
     else:
         route = permission.tcp_rules[0].route
-        yield Miss(Aspect.ROUTE, f"TCPRoute {route}", route=route)
+        yield Miss(Aspect.TCP_ROUTE, f"TCPRoute {route}", route=route)
 
 
 def _alternatives(permission: Permission, request: Request) -> Iterator[_Trial]:
@@ -114,6 +120,10 @@ def _header_name(name: str) -> str:
     return AUTHORITY if lower == "host" else lower
 
 
-def _distance(misses: tuple[Miss, ...]) -> tuple[int, int]:
-    """How far from being allowed. A missing route comes after any number of conditions: it says nothing to meet."""
-    return sum(miss.aspect is Aspect.ROUTE for miss in misses), len(misses)
+def _distance(misses: tuple[Miss, ...]) -> tuple[int, int, int]:
+    """How far from being allowed. A missing route comes after any number of conditions: it says nothing to meet.
+
+    Of two matches a person means the one for the path that was asked for, though a header or two be wrong.
+    """
+    aspects = [miss.aspect for miss in misses]
+    return sum(aspect in _MISSING for aspect in aspects), Aspect.PATH in aspects, len(misses)

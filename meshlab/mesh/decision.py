@@ -44,6 +44,9 @@ class Aspect(StrEnum):
     PORT = "port"
     PROTOCOL = "protocol"
     ROUTE = "route"
+    """An HTTPRouteGroup, or a match in it, that isn't there."""
+    TCP_ROUTE = "tcp-route"
+    """A TCPRoute that isn't there."""
     PATH = "path"
     METHOD = "method"
     HEADER = "header"
@@ -70,7 +73,7 @@ class Miss:
                 return f"port {self.got} is not among its ports ({self.wanted})"
             case Aspect.PROTOCOL:
                 return f"it allows {self.wanted} only, and this is {self.got}"
-            case Aspect.ROUTE:
+            case Aspect.ROUTE | Aspect.TCP_ROUTE:
                 return f"{self.wanted} does not exist"
             case Aspect.HEADER:
                 have = f"is {self.got!r}" if self.got else "is absent"

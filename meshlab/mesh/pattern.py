@@ -19,6 +19,9 @@ _OPTIONS.max_mem = 1 << 20
 """An eighth of what Envoy grants: every proxy compiles every pattern, so a huge one is refused here."""
 _LONGEST = 4096
 
+_SIGNS = frozenset("\\.+*?()|[]{}^$")
+"""The characters that mean more than themselves."""
+
 _UNKNOWN_TO_RE2 = {
     "(?=": "lookahead (?=…) is not available",
     "(?!": "negative lookahead (?!…) is not available; write a second match for what is allowed",
@@ -30,6 +33,11 @@ _UNKNOWN_TO_RE2 = {
 def full_match(pattern: str, text: str) -> bool:
     """Whether the whole text matches. A pattern that RE2 refuses matches nothing."""
     return problem(pattern) is None and _compile(pattern).fullmatch(text.encode()) is not None
+
+
+def literal(text: str) -> str:
+    """The pattern that matches this text and nothing else."""
+    return "".join(f"\\{sign}" if sign in _SIGNS else sign for sign in text)
 
 
 def problem(pattern: str) -> str | None:

@@ -1,0 +1,139 @@
+"""May this call pass, by which policy, and if not: what is in the way, and what would be the smallest cure?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+
+from meshlab.errors import LabError
+from meshlab.kube import Kube, Object
+from meshlab.lab import apply as applying
+from meshlab.lab.proposal import Proposal, propose
+from meshlab.lab.question import call_of
+from meshlab.lab.reading import Known
+from meshlab.mesh.call import Arrival, Call, arrivals
+from meshlab.mesh.decision import Candidate, Decision, Reason
+
+Applier = Callable[[tuple[Object, ...]], applying.Receipt]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer to one question. It shows itself; `apply()` makes the change it proposes."""
+
+    call: Call
+    arrivals: tuple[Arrival, ...]
+    """Where the call may end up, and what is decided there; several where a split shares calls."""
+    proposal: Proposal | None = None
+    """What would allow it."""
+    past: tuple[str, ...] = ()
+    """What is known of the call, if it is one that was made."""
+    applier: Applier | None = field(default=None, repr=False)
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call gets through, wherever it ends up."""
+        return bool(self.arrivals) and all(arrival.allowed for arrival in self.arrivals)
+
+    @property
+    def decision(self) -> Decision | None:
+        """The decision: the first refusal, if there is one."""
+        decisions = [arrival.decision for arrival in self.arrivals if arrival.decision]
+        return next((item for item in decisions if not item.allowed), decisions[0] if decisions else None)
+
+    def apply(self) -> applying.Receipt:
+        """Make the proposed change in the cluster, and tell which proxies took it."""
+        if self.proposal is None:
+            hint = "it is allowed already" if self.allowed else "no policy is in the way; see what it says"
+            raise LabError("ML512", "there is no change to make", hint=hint)
+        if self.applier is None:
+            raise LabError("ML512", "there is no cluster to change", hint="write the YAML it shows into the files")
+        return self.applier(self.proposal.objects)
+
+    def lines(self) -> Iterator[str]:
+        """What it says, line by line."""
+        yield f"{'✓' if self.allowed else '✗'} {self.title}"
+        yield from (f"  {line}" for line in self.past)
+        for arrival in self.arrivals:
+            if len(self.arrivals) > 1:
+                yield f"  {arrival.share:.0%} of such calls go to {arrival.upstream}:"
+            yield f"  {_verdict(arrival)}"
+            decision = arrival.decision
+            if decision and not decision.allowed and decision is self.decision:
+                yield from (f"    {line}" for line in _candidates(decision))
+        if self.proposal:
+            yield f"  To allow it: {self.proposal}."
+
+    @property
+    def title(self) -> str:
+        """The question."""
+        call = self.call
+        source = str(call.source) if call.source else "a caller without a sidecar"
+        return f"{source} → {call.service}:{call.port} {call.method} {call.path}"
+
+    def __str__(self) -> str:
+        diff = f"\n{self.proposal.diff}" if self.proposal else ""
+        return "\n".join(self.lines()) + diff
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head, *rest = self.lines()
+        body = "".join(
+            f"<div style='padding-left:{len(line) - len(line.lstrip())}ch'>{escape(line.strip())}</div>"
+            for line in rest
+        )
+        diff = f"<pre>{escape(self.proposal.diff)}</pre>" if self.proposal else ""
+        return f"<div><b>{escape(head)}</b>{body}{diff}</div>"
+
+
+def explain(
+    known: Known,
+    source: str,
+    destination: str,
+    request: str = "GET /",
+    headers: Mapping[str, str] | None = None,
+    applier: Applier | None = None,
+) -> Explanation:
+    """What would become of a call, in words such as ``bookbuyer``, ``bookstore:14001`` and ``GET /books``."""
+    return of_call(known, call_of(known.world, source, destination, request, headers), applier=applier)
+
+
+def of_call(known: Known, call: Call, past: tuple[str, ...] = (), applier: Applier | None = None) -> Explanation:
+    """What would become of this call."""
+    found = arrivals(known.world, call)
+    refused = next((item.decision for item in found if item.decision and not item.decision.allowed), None)
+    return Explanation(call, found, propose(known, refused) if refused else None, past, applier)
+
+
+async def write(kube: Kube, objects: tuple[Object, ...]) -> applying.Receipt:
+    """Write a proposal's objects. What somebody changed meanwhile is not overwritten: that is ApiError 409."""
+    stored = []
+    for obj in objects:
+        new = "resourceVersion" not in obj["metadata"]
+        stored.append((await (kube.create(obj) if new else kube.replace(obj)), "created" if new else "configured"))
+    return applying.Receipt(tuple([await applying.receipt(kube, obj, action) for obj, action in stored]))
+
+
+def _verdict(arrival: Arrival) -> str:
+    if arrival.decision is None:
+        word = "passes" if arrival.allowed else "refused"
+        return f"{word}: {arrival.upstream}: {arrival.obstacle}"
+    if arrival.decision.reason is Reason.NOT_ADMITTED:
+        return "refused: no rule of a TrafficTarget that names this caller admits it"
+    return str(arrival.decision)
+
+
+def _candidates(decision: Decision) -> Iterator[str]:
+    """Every permission that might have allowed it, with its first failed condition; all of them for the nearest."""
+    for number, candidate in enumerate(decision.candidates):
+        yield f"{'nearest: ' if number == 0 else '         '}{_candidate(candidate, whole=number == 0)}"
+
+
+def _candidate(candidate: Candidate, *, whole: bool) -> str:
+    misses = candidate.misses if whole else candidate.misses[:1]
+    more = len(candidate.misses) - len(misses)
+    rest = f" (and {more} more)" if more else ""
+    return f"TrafficTarget {candidate.permission.name}: {'; '.join(map(str, misses))}{rest}"
