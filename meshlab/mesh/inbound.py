@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from meshlab.mesh.service import Protocol, Service
 from meshlab.mesh.view import InboundPort, Upstream
@@ -24,10 +24,16 @@ def inbound_ports(services: Iterable[Service]) -> dict[str, tuple[InboundPort, .
                 if endpoint.workload:
                     key = (endpoint.port, port.protocol.is_http)
                     found[endpoint.workload][key].add((port.protocol, Upstream(service.name, port.number)))
-    return {
-        workload: tuple(_inbound_port(number, leads) for (number, _), leads in sorted(ports.items()))
-        for workload, ports in found.items()
-    }
+    alike: dict[tuple[InboundPort, ...], tuple[InboundPort, ...]] = {}
+    """The replicas of a workload have one list, so that one configuration serves them all."""
+    return {workload: alike.setdefault(ports, ports) for workload, ports in _in_order(found)}
+
+
+def _in_order(
+    found: Mapping[str, Mapping[tuple[int, bool], set[tuple[Protocol, Upstream]]]],
+) -> Iterator[tuple[str, tuple[InboundPort, ...]]]:
+    for workload, ports in found.items():
+        yield workload, tuple(_inbound_port(number, leads) for (number, _), leads in sorted(ports.items()))
 
 
 def _inbound_port(number: int, leads: set[tuple[Protocol, Upstream]]) -> InboundPort:

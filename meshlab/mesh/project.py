@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from meshlab.mesh.outbound import with_bare_name
 from meshlab.mesh.service import Workload
 from meshlab.mesh.view import OutboundService, ProxyView
 from meshlab.mesh.world import World
@@ -34,7 +33,4 @@ def _outbound(world: World, workload: Workload) -> tuple[OutboundService, ...]:
     """
     if not workload.explicit_proxy:
         return world.outbound
-    return tuple(
-        with_bare_name(service) if service.upstream.service.namespace == workload.namespace else service
-        for service in world.outbound
-    )
+    return world.outbound_by_namespace.get(workload.namespace, world.outbound)

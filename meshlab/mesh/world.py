@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN, Identity
 from meshlab.mesh.inbound import inbound_ports
-from meshlab.mesh.outbound import outbound_service, upstream_cluster
+from meshlab.mesh.latest import latest
+from meshlab.mesh.outbound import outbound_service, upstream_cluster, with_bare_name
 from meshlab.mesh.rules import Permission, Split
-from meshlab.mesh.service import Service, ServiceName, Workload
+from meshlab.mesh.service import Service, ServiceName, ServicePort, Workload
 from meshlab.mesh.view import InboundPort, OutboundService, UpstreamCluster
 
 
 @dataclass(frozen=True)
 class World:
-    """Services, workloads and rules at one moment. Two equal worlds program every proxy alike."""
+    """Services, workloads and rules at one moment. Two equal worlds program every proxy alike.
+
+    What is worked out of its parts is worked out by functions of just these parts, and remembered: a world that
+    follows another and has the very same services has the very same clusters.
+    """
 
     services: tuple[Service, ...] = ()
     """Those of the mesh's namespaces. Services elsewhere are outside the mesh: see `egress`."""
@@ -31,7 +37,7 @@ class World:
     @cached_property
     def service_by_name(self) -> dict[ServiceName, Service]:
         """Each Service by its name."""
-        return {service.name: service for service in self.services}
+        return _service_by_name(self.services)
 
     @cached_property
     def workload_by_name(self) -> dict[tuple[str, str], Workload]:
@@ -41,27 +47,22 @@ class World:
     @cached_property
     def permissions_by_destination(self) -> dict[Identity, tuple[Permission, ...]]:
         """The permissions for each destination, in name order (SMI A2: their union is what holds)."""
-        grouped: dict[Identity, list[Permission]] = {}
-        for permission in sorted(self.permissions, key=lambda item: item.name):
-            grouped.setdefault(permission.destination, []).append(permission)
-        return {identity: tuple(items) for identity, items in grouped.items()}
+        return _permissions_by_destination(self.permissions)
 
     @cached_property
     def splits_by_root(self) -> dict[ServiceName, tuple[Split, ...]]:
         """The splits of each root Service, in name order."""
-        grouped: dict[ServiceName, list[Split]] = {}
-        for split in sorted(self.splits, key=lambda item: item.name):
-            grouped.setdefault(split.root, []).append(split)
-        return {root: tuple(items) for root, items in grouped.items()}
+        return _splits_by_root(self.splits)
 
     @cached_property
     def outbound(self) -> tuple[OutboundService, ...]:
         """Every Service port as clients see it; shared by all proxies."""
-        return tuple(
-            outbound_service(service, port, self.splits_by_root.get(service.name, ()), self.service_by_name)
-            for service in sorted(self.services, key=lambda item: item.name)
-            for port in sorted(service.ports, key=lambda item: item.number)
-        )
+        return _outbound(self.services, self.splits)
+
+    @cached_property
+    def outbound_by_namespace(self) -> dict[str, tuple[OutboundService, ...]]:
+        """The same for clients that are told hosts by name, in namespaces that have Services: the bare name counts."""
+        return _outbound_by_namespace(self.outbound)
 
     @cached_property
     def clusters(self) -> tuple[UpstreamCluster, ...]:
@@ -70,13 +71,64 @@ class World:
         An endpoint without a sidecar guards nothing itself, so it counts as outside the mesh: it is reached in
         permissive mode or with egress only.
         """
-        return tuple(
-            upstream_cluster(service, port, plain=self.permissive or self.egress)
-            for service in sorted(self.services, key=lambda item: item.name)
-            for port in sorted(service.ports, key=lambda item: item.number)
-        )
+        return _clusters(self.services, plain=self.permissive or self.egress)
 
     @cached_property
     def inbound(self) -> dict[str, tuple[InboundPort, ...]]:
         """The ports of each workload (``namespace/name``) that some Service leads to."""
-        return inbound_ports(self.services)
+        return _inbound(self.services)
+
+
+@latest
+def _service_by_name(services: tuple[Service, ...]) -> dict[ServiceName, Service]:
+    return {service.name: service for service in services}
+
+
+@latest
+def _permissions_by_destination(permissions: tuple[Permission, ...]) -> dict[Identity, tuple[Permission, ...]]:
+    grouped: dict[Identity, list[Permission]] = {}
+    for permission in sorted(permissions, key=lambda item: item.name):
+        grouped.setdefault(permission.destination, []).append(permission)
+    return {identity: tuple(items) for identity, items in grouped.items()}
+
+
+@latest
+def _splits_by_root(splits: tuple[Split, ...]) -> dict[ServiceName, tuple[Split, ...]]:
+    grouped: dict[ServiceName, list[Split]] = {}
+    for split in sorted(splits, key=lambda item: item.name):
+        grouped.setdefault(split.root, []).append(split)
+    return {root: tuple(items) for root, items in grouped.items()}
+
+
+@latest
+def _outbound(services: tuple[Service, ...], splits: tuple[Split, ...]) -> tuple[OutboundService, ...]:
+    by_name, by_root = _service_by_name(services), _splits_by_root(splits)
+    return tuple(
+        outbound_service(service, port, by_root.get(service.name, ()), by_name) for service, port in _ports(services)
+    )
+
+
+@latest
+def _outbound_by_namespace(outbound: tuple[OutboundService, ...]) -> dict[str, tuple[OutboundService, ...]]:
+    namespaces = {service.upstream.service.namespace for service in outbound}
+    return {
+        namespace: tuple(
+            with_bare_name(service) if service.upstream.service.namespace == namespace else service
+            for service in outbound
+        )
+        for namespace in namespaces
+    }
+
+
+@latest
+def _clusters(services: tuple[Service, ...], *, plain: bool) -> tuple[UpstreamCluster, ...]:
+    return tuple(upstream_cluster(service, port, plain=plain) for service, port in _ports(services))
+
+
+_inbound = latest(inbound_ports)
+
+
+def _ports(services: tuple[Service, ...]) -> Iterator[tuple[Service, ServicePort]]:
+    for service in sorted(services, key=lambda item: item.name):
+        for port in sorted(service.ports, key=lambda item: item.number):
+            yield service, port
