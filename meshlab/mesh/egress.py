@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.latest import latest
 from meshlab.mesh.rules import HttpMatch
 
 
@@ -39,3 +41,13 @@ class EgressRule:
     """Address ranges such as ``10.0.0.0/8``; none: every address."""
     matches: tuple[HttpMatch, ...] | None = None
     """On HTTP ports: only requests that satisfy any of these. None: all."""
+
+
+@latest
+def rules_by_source(rules: tuple[EgressRule, ...]) -> dict[Identity, tuple[EgressRule, ...]]:
+    """What each identity may call outside the mesh, in name order."""
+    grouped: dict[Identity, list[EgressRule]] = defaultdict(list)
+    for rule in sorted(rules, key=lambda item: item.name):
+        for source in rule.sources:
+            grouped[source].append(rule)
+    return {identity: tuple(found) for identity, found in grouped.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from meshlab.mesh.ingress import Door
 from meshlab.mesh.service import Protocol, Service
 from meshlab.mesh.view import InboundPort, Upstream
 
@@ -12,7 +13,9 @@ _MOST_TELLING = (Protocol.GRPC, Protocol.TCP_SERVER_FIRST, Protocol.HTTP, Protoc
 """Where Services name the same port differently: what had to be written beats what is assumed."""
 
 
-def inbound_ports(services: Iterable[Service]) -> dict[str, tuple[InboundPort, ...]]:
+def inbound_ports(
+    services: Iterable[Service], doors: Mapping[tuple[str, int], tuple[Door, ...]]
+) -> dict[str, tuple[InboundPort, ...]]:
     """The ports of every workload (``namespace/name``) that some Service leads to, by its own target port (SMI S8).
 
     A port that one Service calls HTTP and another TCP is listed as both: routes can be told apart on the first only.
@@ -26,16 +29,23 @@ def inbound_ports(services: Iterable[Service]) -> dict[str, tuple[InboundPort, .
                     found[endpoint.workload][key].add((port.protocol, Upstream(service.name, port.number)))
     alike: dict[tuple[InboundPort, ...], tuple[InboundPort, ...]] = {}
     """The replicas of a workload have one list, so that one configuration serves them all."""
-    return {workload: alike.setdefault(ports, ports) for workload, ports in _in_order(found)}
+    return {workload: alike.setdefault(ports, ports) for workload, ports in _in_order(found, doors)}
 
 
 def _in_order(
     found: Mapping[str, Mapping[tuple[int, bool], set[tuple[Protocol, Upstream]]]],
+    doors: Mapping[tuple[str, int], tuple[Door, ...]],
 ) -> Iterator[tuple[str, tuple[InboundPort, ...]]]:
     for workload, ports in found.items():
-        yield workload, tuple(_inbound_port(number, leads) for (number, _), leads in sorted(ports.items()))
+        yield (
+            workload,
+            tuple(
+                _inbound_port(number, leads, doors.get((workload, number), ()) if is_http else ())
+                for (number, is_http), leads in sorted(ports.items())
+            ),
+        )
 
 
-def _inbound_port(number: int, leads: set[tuple[Protocol, Upstream]]) -> InboundPort:
+def _inbound_port(number: int, leads: set[tuple[Protocol, Upstream]], doors: tuple[Door, ...]) -> InboundPort:
     protocol = min((protocol for protocol, _ in leads), key=_MOST_TELLING.index)
-    return InboundPort(number, protocol, tuple(sorted({upstream for _, upstream in leads})))
+    return InboundPort(number, protocol, tuple(sorted({upstream for _, upstream in leads})), doors)

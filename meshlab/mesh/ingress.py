@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.latest import latest
 from meshlab.mesh.rules import HttpMatch, HttpRule, Permission, TcpRule
-from meshlab.mesh.service import Endpoint, ServiceName
+from meshlab.mesh.service import Endpoint, Service, ServiceName
 
 INGRESS_BACKEND = "IngressBackend"
 
@@ -50,7 +52,7 @@ class Door:
     """None: from any address."""
     tls: bool = False
     principals: tuple[str, ...] = ()
-    """None: no certificate is asked for."""
+    """Empty: no certificate is asked for."""
     sni_hosts: tuple[str, ...] = ()
     matches: tuple[HttpMatch, ...] | None = None
 
@@ -70,29 +72,31 @@ class GatewayRoute:
     port: int
 
 
-Behind = Mapping[ServiceName, tuple[Endpoint, ...]]
-"""Who is behind a Service, in the mesh or not."""
+Callers = tuple[tuple[ServiceName, tuple[Endpoint, ...]], ...]
+"""The pods behind each Service that rules name as a source, in the mesh or not."""
 
 
-def door(rule: IngressRule, behind: Behind) -> Door | None:
-    """The door that a rule opens for callers without a proxy of the mesh; None when it opens none."""
-    strangers = {_alone(item.address) for item in _endpoints(rule, behind) if not item.meshed}
-    ranges = tuple(sorted(strangers.union(rule.ranges))) if rule.services or rule.ranges else None
-    principals = rule.principals if rule.tls and rule.asks_client else ()
-    if ranges == () or (ranges is None and not principals) or (rule.tls and rule.asks_client and not principals):
-        return None
-    return Door(rule.name, ranges, rule.tls, principals, rule.sni_hosts if rule.tls else (), rule.matches)
+@latest
+def doors(
+    rules: tuple[IngressRule, ...], services: tuple[Service, ...], callers: Callers
+) -> dict[tuple[str, int], tuple[Door, ...]]:
+    """What rules open to callers without a proxy of the mesh, by workload (``namespace/name``) and port."""
+    behind, found = dict(callers), defaultdict[tuple[str, int], set[Door]](set)
+    for rule, pods in _with_pods(rules, services):
+        if opened := _door(rule, behind):
+            for pod in pods:
+                found[pod.workload, pod.port].add(opened)
+    return {where: tuple(sorted(opened, key=lambda item: item.name)) for where, opened in found.items()}
 
 
-def permissions(rule: IngressRule, pods: Iterable[Endpoint], behind: Behind) -> Iterable[Permission]:
-    """What a rule allows proxies of the mesh, the gateway's above all, at the pods of its backend."""
-    meshed = {item.identity for item in _endpoints(rule, behind) if item.meshed and item.identity}
-    named = {identity for uri in rule.principals if (identity := Identity.from_spiffe_id(uri))}
-    sources = frozenset(meshed | named)
-    if not sources:
-        return
-    for destination in sorted({pod.identity for pod in pods if pod.meshed and pod.identity and pod.port == rule.port}):
-        yield Permission(
+@latest
+def ingress_permissions(
+    rules: tuple[IngressRule, ...], services: tuple[Service, ...], callers: Callers
+) -> tuple[Permission, ...]:
+    """What rules allow proxies of the mesh, the gateway's above all, at the pods of their backends."""
+    behind = dict(callers)
+    return tuple(
+        Permission(
             name=rule.name,
             destination=destination,
             sources=sources,
@@ -100,9 +104,39 @@ def permissions(rule: IngressRule, pods: Iterable[Endpoint], behind: Behind) -> 
             tcp_rules=(TcpRule(rule.name, (rule.port,)),),
             kind=INGRESS_BACKEND,
         )
+        for rule, pods in _with_pods(rules, services)
+        if (sources := _meshed_sources(rule, behind))
+        for destination in sorted({pod.identity for pod in pods if pod.meshed and pod.identity})
+    )
 
 
-def _endpoints(rule: IngressRule, behind: Behind) -> Iterable[Endpoint]:
+def _with_pods(
+    rules: tuple[IngressRule, ...], services: tuple[Service, ...]
+) -> Iterator[tuple[IngressRule, list[Endpoint]]]:
+    by_name = {service.name: service for service in services} if rules else {}
+    for rule in rules:
+        service = by_name.get(rule.service)
+        ports = service.ports if service else ()
+        yield rule, [pod for port in ports for pod in port.endpoints if pod.port == rule.port]
+
+
+def _meshed_sources(rule: IngressRule, behind: Mapping[ServiceName, tuple[Endpoint, ...]]) -> frozenset[Identity]:
+    meshed = {item.identity for item in _sources(rule, behind) if item.meshed and item.identity}
+    named = {identity for uri in rule.principals if (identity := Identity.from_spiffe_id(uri))}
+    return frozenset(meshed | named)
+
+
+def _door(rule: IngressRule, behind: Mapping[ServiceName, tuple[Endpoint, ...]]) -> Door | None:
+    strangers = {_alone(item.address) for item in _sources(rule, behind) if not item.meshed}
+    ranges = tuple(sorted(strangers.union(rule.ranges))) if rule.services or rule.ranges else None
+    asks = rule.tls and rule.asks_client
+    if ranges == () or (asks and not rule.principals) or (not asks and ranges is None):
+        return None
+    principals = rule.principals if asks else ()
+    return Door(rule.name, ranges, rule.tls, principals, rule.sni_hosts if rule.tls else (), rule.matches)
+
+
+def _sources(rule: IngressRule, behind: Mapping[ServiceName, tuple[Endpoint, ...]]) -> Iterator[Endpoint]:
     return (endpoint for service in rule.services for endpoint in behind.get(service, ()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshlab.mesh.service import Workload
-from meshlab.mesh.view import OutboundService, ProxyView
+from meshlab.mesh.view import OutboundService, ProxyView, Upstream
 from meshlab.mesh.world import World
 
 
@@ -14,6 +14,8 @@ def project(world: World, workload: Workload) -> ProxyView:
     (SMI A10), so that a refusal is an HTTP response and not a missing route. Only `inbound` and `permissions`
     differ from one workload to the next, and neither of them from one pod of a Deployment to the next.
     """
+    if workload.gateway:
+        return _of_gateway(world, workload)
     return ProxyView(
         workload=workload,
         trust_domain=world.trust_domain,
@@ -22,6 +24,24 @@ def project(world: World, workload: Workload) -> ProxyView:
         outbound=_outbound(world, workload),
         clusters=world.clusters,
         egress=world.egress,
+        outside=world.egress_by_source.get(workload.identity, ()),
+    )
+
+
+def _of_gateway(world: World, workload: Workload) -> ProxyView:
+    """The gateway calls what Ingresses name and nothing else; nobody calls it as a workload of the mesh."""
+    named = {Upstream(route.service, route.port) for route in world.gateway_routes}
+    outbound = tuple(service for service in world.outbound if service.upstream in named)
+    used = {upstream for service in outbound for route in service.routes for upstream, _ in route.backends}
+    return ProxyView(
+        workload=workload,
+        trust_domain=world.trust_domain,
+        inbound=(),
+        permissions=(),
+        outbound=outbound,
+        clusters=tuple(cluster for cluster in world.clusters if cluster.upstream in used),
+        egress=False,
+        gateway=world.gateway_routes,
     )
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
+from meshlab.mesh.egress import EgressRule, rules_by_source
 from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN, Identity
 from meshlab.mesh.inbound import inbound_ports
+from meshlab.mesh.ingress import Callers, GatewayRoute, IngressRule, doors, ingress_permissions
 from meshlab.mesh.latest import latest
 from meshlab.mesh.outbound import outbound_service, upstream_cluster, with_bare_name
 from meshlab.mesh.rules import Permission, Split
@@ -33,6 +36,10 @@ class World:
     trust_domain: str = DEFAULT_TRUST_DOMAIN
     egress: bool = False
     """MeshConfig's enableEgress: calls to addresses outside the mesh pass."""
+    egress_rules: tuple[EgressRule, ...] = ()
+    ingress_rules: tuple[IngressRule, ...] = ()
+    callers: Callers = ()
+    gateway_routes: tuple[GatewayRoute, ...] = ()
 
     @cached_property
     def service_by_name(self) -> dict[ServiceName, Service]:
@@ -47,7 +54,8 @@ class World:
     @cached_property
     def permissions_by_destination(self) -> dict[Identity, tuple[Permission, ...]]:
         """The permissions for each destination, in name order (SMI A2: their union is what holds)."""
-        return _permissions_by_destination(self.permissions)
+        from_outside = ingress_permissions(self.ingress_rules, self.services, self.callers)
+        return _permissions_by_destination(self.permissions, from_outside)
 
     @cached_property
     def splits_by_root(self) -> dict[ServiceName, tuple[Split, ...]]:
@@ -76,7 +84,12 @@ class World:
     @cached_property
     def inbound(self) -> dict[str, tuple[InboundPort, ...]]:
         """The ports of each workload (``namespace/name``) that some Service leads to."""
-        return _inbound(self.services)
+        return _inbound(self.services, doors(self.ingress_rules, self.services, self.callers))
+
+    @cached_property
+    def egress_by_source(self) -> dict[Identity, tuple[EgressRule, ...]]:
+        """What each identity may call outside the mesh, in name order."""
+        return rules_by_source(self.egress_rules)
 
 
 @latest
@@ -85,9 +98,9 @@ def _service_by_name(services: tuple[Service, ...]) -> dict[ServiceName, Service
 
 
 @latest
-def _permissions_by_destination(permissions: tuple[Permission, ...]) -> dict[Identity, tuple[Permission, ...]]:
+def _permissions_by_destination(*permissions: tuple[Permission, ...]) -> dict[Identity, tuple[Permission, ...]]:
     grouped: dict[Identity, list[Permission]] = {}
-    for permission in sorted(permissions, key=lambda item: item.name):
+    for permission in sorted(chain.from_iterable(permissions), key=lambda item: item.policy):
         grouped.setdefault(permission.destination, []).append(permission)
     return {identity: tuple(items) for identity, items in grouped.items()}
 

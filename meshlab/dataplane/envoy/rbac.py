@@ -34,7 +34,7 @@ def http_rules(permissions: tuple[MeshPermission, ...] | None, port: int, trust_
         policies = {names.PERMISSIVE: Policy(permissions=[Permission(any=True)], principals=principals)}
     else:
         policies = {
-            permission.name: Policy(permissions=asked, principals=_principals(permission, trust_domain))
+            permission.policy: Policy(permissions=asked, principals=_principals(permission, trust_domain))
             for permission in permissions
             if permission.sources and _admits_port(permission, port) and (asked := _requests(permission))
         }
