@@ -67,7 +67,7 @@ async def call_on(
     lines = [f"{method} {url} HTTP/1.1", f"Host: {host}", *(f"{k}: {v}" for k, v in (headers or {}).items())]
     if close:
         lines.append("Connection: close")
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode(errors="surrogateescape"))
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     found = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
     if "content-length" in found:
@@ -225,6 +225,7 @@ class Mesh:
             "--concurrency",
             "1",
             "--disable-hot-restart",
+            *("--drain-time-s", "1", "--drain-strategy", "immediate"),
             "-l",
             "warning",
             cwd=folder,

@@ -14,7 +14,7 @@ from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
 from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
-from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import ON_DOWNSTREAM_TLS_HANDSHAKE, TcpProxy
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from meshlab.dataplane.envoy import hcm, names
@@ -33,6 +33,8 @@ from meshlab.xds.resource import TypeUrl
 _ANY = "0.0.0.0"  # noqa: S104  # the kernel redirects what was meant for the pod, whatever its address
 _ORIGINAL_DST = ListenerFilter(name="envoy.filters.listener.original_dst", typed_config=pack(OriginalDst()))
 _TLS_INSPECTOR = ListenerFilter(name="envoy.filters.listener.tls_inspector", typed_config=pack(TlsInspector()))
+_EARLY_BYTES = 65536
+"""What a client may have sent before the app is connected to; more is read then."""
 
 
 def inbound(
@@ -146,6 +148,9 @@ def _meant_for(name: str, addresses: Iterable[str], port: int, traffic: Filter) 
 
 def _tcp(shares: list[tuple[str, int]], side: Side) -> Filter:
     proxy = TcpProxy(stat_prefix=side.value, access_log=[tcp_log(side)])
+    if side is Side.SERVER:
+        proxy.upstream_connect_mode = ON_DOWNSTREAM_TLS_HANDSHAKE  # an app never hears of who is refused
+        proxy.max_early_data_bytes.value = _EARLY_BYTES
     if len(shares) == 1:
         proxy.cluster = shares[0][0]
     else:
