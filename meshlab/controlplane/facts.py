@@ -97,6 +97,13 @@ def service_of(endpoint_slice: Object) -> tuple[str, str]:
     return endpoint_slice["metadata"]["namespace"], labels_of(endpoint_slice).get(SERVICE_NAME, "")
 
 
+def pods_of(namespace: str, slices: Iterable[Object]) -> frozenset[str]:
+    """The pods that EndpointSlices of a namespace name, as ``namespace/name``."""
+    entries = (entry for piece in slices for entry in piece.get("endpoints") or ())
+    targets = (entry.get("targetRef") or {} for entry in entries)
+    return frozenset(f"{namespace}/{target.get('name', '')}" for target in targets if target.get("kind") == "Pod")
+
+
 def _endpoints(
     slices: Iterable[Object], port_name: str, namespace: str, workloads: Mapping[str, Workload]
 ) -> set[Endpoint]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from meshlab.dataplane.base import Credentials, DataPlane
 from meshlab.mesh.finding import Finding
@@ -16,6 +16,12 @@ from meshlab.mesh.world import World
 from meshlab.xds import AdsServer
 
 log = logging.getLogger(__name__)
+
+
+def _keeping(last: ProxyView, view: ProxyView) -> ProxyView:
+    """The view, made of the very parts it had before where they are equal: nothing is compiled anew for these."""
+    pairs = ((part.name, getattr(last, part.name), getattr(view, part.name)) for part in fields(view))
+    return replace(view, **{name: before for name, before, now in pairs if before is not now and before == now})
 
 
 def node_id(workload: Workload) -> str:
@@ -66,16 +72,17 @@ class Pusher:
         self, node: str, world: World, workload: Workload, credentials: Callable[[Identity], Credentials]
     ) -> int | None:
         """Set a proxy's snapshot; its generation, or None when there is nothing new to tell."""
-        told = _Told(project(world, workload), credentials(workload.identity))
-        if self._told.get(node) == told:
+        told, last = _Told(project(world, workload), credentials(workload.identity)), self._told.get(node)
+        if last == told:
             return None
-        snapshot = self._data_plane.compile(told.view, told.credentials)
+        view = told.view if last is None else _keeping(last.view, told.view)
+        snapshot = self._data_plane.compile(view, told.credentials)
         if problems := snapshot.consistent():
             log.error("the configuration of proxy %s does not hold together; it keeps what it has", node)
             self._find(node, "; ".join(problems[:3]))
             return None
         self.findings.pop(node, None)
-        self._told[node] = told
+        self._told[node] = _Told(view, told.credentials)
         before = self._ads.proxies[node].generation
         generation = self._ads.set_snapshot(node, snapshot)
         return generation if generation != before else None

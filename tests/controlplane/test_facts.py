@@ -133,6 +133,7 @@ class Language:
     """A policy language that says one thing, until it is told to fail."""
 
     kinds: tuple[Kind, ...] = ()
+    refers_to: tuple[Kind, ...] = ()
     fails = False
 
     def crds(self) -> list[Object]:
