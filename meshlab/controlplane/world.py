@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from meshlab.controlplane.reader import Store
 from meshlab.controlplane.topology import Topology
@@ -80,7 +81,7 @@ class WorldReader:
 
 def _keeping(last: Facts, now: Facts) -> Facts:
     """The facts, in the very tuples they were in before where these have the very same items."""
-    same = {
+    same: dict[str, Any] = {
         field.name: before
         for field in fields(Facts)
         if isinstance(before := getattr(last, field.name), tuple) and kept(before, getattr(now, field.name)) is before
