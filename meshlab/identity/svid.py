@@ -45,7 +45,7 @@ class Svid:
         """The end of its life."""
         return self.leaf.not_valid_after_utc
 
-    @property
+    @cached_property
     def renew_at(self) -> datetime:
         """When to replace it, well before it expires."""
         start = self.leaf.not_valid_before_utc
