@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -36,6 +36,8 @@ class Loop:
         self._unread: set[str] = set()
         """Kinds with changes that no turn has taken in yet: what a failed turn leaves to the next."""
         self._logged: frozenset[Finding] = frozenset()
+        self.on_findings: list[Callable[[tuple[Finding, ...]], None]] = []
+        """Who wants to hear what is wrong, after each turn."""
         self.ready = asyncio.Event()
         """Set when the first world has been pushed."""
 
@@ -64,6 +66,8 @@ class Loop:
             log.info("generation %d: %d proxies told after %.1f ms", self.generation, len(concerned), milliseconds)
         expected = {node: wanted for node, wanted in concerned.items() if self._will_answer(node)}
         await self._receipts.record(batch, Push(self.generation, milliseconds, expected))
+        for hear in self.on_findings:
+            hear(self.findings())
         self.ready.set()
 
     def findings(self) -> tuple[Finding, ...]:

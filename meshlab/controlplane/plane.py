@@ -19,6 +19,7 @@ from meshlab.controlplane.ca_store import certificate_authority
 from meshlab.controlplane.certificates import Signer
 from meshlab.controlplane.directory import WorldDirectory
 from meshlab.controlplane.election import Election
+from meshlab.controlplane.events import Events
 from meshlab.controlplane.facts import is_ready
 from meshlab.controlplane.front_proxy import FrontProxy
 from meshlab.controlplane.loop import Loop
@@ -92,6 +93,8 @@ class ControlPlane:
         self.ads = AdsServer(data_plane.stages, data_plane.receivers(self._note, self._workload_at))
         self.receipts = Receipts(self.ads.proxies)
         self._statuses = StatusWriter(kube, self.reader.store)
+        policies = (kind for language in self._languages for kind in language.kinds)
+        self._events = Events(kube, policies, self.reader.store)
         self.leads = False
         """Whether this replica serves the proxies."""
         self._directory = WorldDirectory()
@@ -110,12 +113,15 @@ class ControlPlane:
             worlds = WorldReader(self.reader.store, self._languages, authority.trust_domain)
             loop = Loop(self.reader, worlds, svids, Pusher(self.ads, self._data_plane), self.receipts)
             self._loop = loop
+            loop.on_findings.append(self._events.want)
             self._registration = webhooks.Registration(self._kube, authority)
 
             observe_context = own.context(asks_client=True)
             front_proxy = FrontProxy(self._kube, observe_context)
-            api = ObserveApi(front_proxy, loop, self.windows, self.ads.proxies, svids, self.receipts)
-            metrics = MetricsApi(front_proxy, loop, self.traffic, self.reader.store)
+            observed = [
+                *ObserveApi(front_proxy, loop, self.windows, self.ads.proxies, svids, self.receipts).routes(),
+                *MetricsApi(front_proxy, loop, self.traffic, self.reader.store).routes(),
+            ]
             context = own.context()
 
             def inject(pod: Object) -> Object:
@@ -135,17 +141,18 @@ class ControlPlane:
                     self.ports = replace(self.ports, ads=port)
                     servers.push_async_callback(self.ads.stop, _GRACE_SECONDS)
                     await self._serve(servers, "certificates", Signer(self._kube, authority).routes(), context)
-                    await self._serve(servers, "observe", [*api.routes(), *metrics.routes()], observe_context)
+                    await self._serve(servers, "observe", observed, observe_context)
                     tasks = await servers.enter_async_context(asyncio.TaskGroup())
-                    wearing = tasks.create_task(Badge(self._kube, self._me, self.reader.store(POD)).wear())
-                    telling = tasks.create_task(self._statuses.run())
+                    badge = Badge(self._kube, self._me, self.reader.store(POD))
+                    duties = (badge.wear(), self._statuses.run(), self._events.run())
+                    running = [tasks.create_task(duty) for duty in duties]
                     self.leads = True
                     try:
                         yield
                     finally:
                         self.leads = False
-                        wearing.cancel()
-                        telling.cancel()
+                        for task in running:
+                            task.cancel()
 
             await self._serve(stack, "injector", webhooks.injector_routes(self._namespace, inject), context)
             await self._serve(stack, "validator", webhooks.validator_routes(self._check), context)
