@@ -108,4 +108,9 @@ TCP_ROUTE = Kind("specs.smi-spec.io/v1alpha4", "TCPRoute", "tcproutes")
 UDP_ROUTE = Kind("specs.smi-spec.io/v1alpha4", "UDPRoute", "udproutes")
 TRAFFIC_SPLIT = Kind("split.smi-spec.io/v1alpha4", "TrafficSplit", "trafficsplits")
 MESH_CONFIG = Kind("config.openservicemesh.io/v1alpha2", "MeshConfig", "meshconfigs")
+UPSTREAM_TRAFFIC_SETTING = Kind(
+    "policy.openservicemesh.io/v1alpha1", "UpstreamTrafficSetting", "upstreamtrafficsettings"
+)
+RETRY = Kind("policy.openservicemesh.io/v1alpha1", "Retry", "retries")
 MESH_ROOT_CERTIFICATE = Kind("config.openservicemesh.io/v1alpha2", "MeshRootCertificate", "meshrootcertificates")
+PROXY_OVERLAY = Kind("meshlab.dev/v1alpha1", "ProxyOverlay", "proxyoverlays")

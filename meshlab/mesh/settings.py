@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from meshlab.mesh.proxy_settings import ProxySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +35,8 @@ class Settings:
     exclusions: Exclusions = Exclusions()
     log_level: str = "info"
     """How much the control plane logs."""
+    proxies: ProxySettings = field(default_factory=ProxySettings)
+    most_proxies: int = 0
+    """How many the control plane serves at a time; 0: any number."""
+    retries: bool = True
+    """Whether Retry objects are acted on."""

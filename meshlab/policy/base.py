@@ -8,9 +8,12 @@ from typing import Any, Protocol
 
 from meshlab.kube import Kind, Object
 from meshlab.mesh.finding import Finding
+from meshlab.mesh.overlay import Overlay
+from meshlab.mesh.retry import Retry
 from meshlab.mesh.root_certificate import RootCertificate
 from meshlab.mesh.rules import Permission, Split
 from meshlab.mesh.settings import Settings
+from meshlab.mesh.upstream_setting import UpstreamSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,9 @@ class Facts:
     """None: this language has no say in them."""
     roots: tuple[RootCertificate, ...] = ()
     """Oldest first."""
+    overlays: tuple[Overlay, ...] = ()
+    upstream_settings: tuple[UpstreamSetting, ...] = ()
+    retries: tuple[Retry, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 

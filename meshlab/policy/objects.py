@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from meshlab.kube import Object
 
@@ -33,6 +33,10 @@ def younger(one: Object, other: Object) -> bool:
     return _created(one) > _created(other)
 
 
+Claims = Callable[[Object], Iterable[Hashable]]
+"""What an object claims for itself; it may be of any shape."""
+
+
 class Objects:
     """Objects found by kind, namespace and name, whatever version of the kind they were written in."""
 
@@ -40,6 +44,7 @@ class Objects:
         self._by_kind: dict[str, dict[tuple[str, str], Object]] = defaultdict(dict)
         for obj in objects:
             self._by_kind[obj.get("kind", "")][namespace_of(obj), obj["metadata"].get("name", "")] = obj
+        self._claimed: dict[tuple[str, Claims], dict[Hashable, Object]] = {}
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """The object of that name."""
@@ -48,6 +53,16 @@ class Objects:
     def of(self, kind: str) -> Iterator[Object]:
         """Every object of a kind, oldest first; the name settles a tie."""
         return iter(sorted(self._by_kind[kind].values(), key=_age))
+
+    def claimed(self, kind: str, claims: Claims) -> Mapping[Hashable, Object]:
+        """Which object of a kind is the oldest to claim what, where only one may have it."""
+        if (kind, claims) not in self._claimed:
+            found: dict[Hashable, Object] = {}
+            for obj in self.of(kind):
+                for claim in claims(obj):
+                    found.setdefault(claim, obj)
+            self._claimed[kind, claims] = found
+        return self._claimed[kind, claims]
 
     def lacks(self, kind: str, namespace: str, name: str) -> bool:
         """Whether an object is missing, as far as can be told: false when nothing of its kind was looked at."""

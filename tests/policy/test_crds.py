@@ -54,6 +54,8 @@ def test_short_names_are_smis_and_osms():
         "UDPRoute": ["ur"],
         "TrafficSplit": ["ts"],
         "MeshConfig": None,
+        "UpstreamTrafficSetting": ["upstreamtrafficsetting"],
+        "Retry": ["retry"],
         "MeshRootCertificate": ["mrc"],
     }
 

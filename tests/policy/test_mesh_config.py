@@ -60,10 +60,10 @@ def test_another_mesh_config_changes_nothing_and_says_so():
 
 
 def test_a_setting_that_has_no_effect_is_named():
-    obj = mesh_config(sidecar={"cipherSuites": ["a", "b"]}, featureFlags={"enableRetryPolicy": True})
+    obj = mesh_config(sidecar={"envoyImage": "a"}, featureFlags={"enableWASMStats": True})
     assert found(obj) == [
-        ("ML271", "spec.sidecar.cipherSuites"),
-        ("ML271", "spec.featureFlags.enableRetryPolicy"),
+        ("ML271", "spec.sidecar.envoyImage"),
+        ("ML271", "spec.featureFlags.enableWASMStats"),
     ]
 
 

@@ -12,6 +12,7 @@ from meshlab.kube.objects import MESH_CONFIG
 from meshlab.mesh.settings import Exclusions, Settings
 from meshlab.policy.base import Facts
 from meshlab.policy.objects import Objects, namespace_of
+from meshlab.policy.osm import mesh_config_proxies
 from meshlab.policy.osm.duration import duration
 from meshlab.policy.report import Report
 from meshlab.policy.schema import check_shape
@@ -35,7 +36,23 @@ _ACTED_ON = frozenset(
         "traffic.outboundPortExclusionList",
         "certificate.serviceCertValidityDuration",
         "sidecar.logLevel",
+        "sidecar.maxDataPlaneConnections",
+        "sidecar.tlsMinProtocolVersion",
+        "sidecar.tlsMaxProtocolVersion",
+        "sidecar.cipherSuites",
+        "sidecar.ecdhCurves",
+        "traffic.inboundExternalAuthorization.enable",
+        "traffic.inboundExternalAuthorization.address",
+        "traffic.inboundExternalAuthorization.port",
+        "traffic.inboundExternalAuthorization.statPrefix",
+        "traffic.inboundExternalAuthorization.timeout",
+        "traffic.inboundExternalAuthorization.failureModeAllow",
         "observability.osmLogLevel",
+        "observability.tracing.enable",
+        "observability.tracing.address",
+        "observability.tracing.port",
+        "observability.tracing.endpoint",
+        "featureFlags.enableRetryPolicy",
     }
 )
 
@@ -51,6 +68,16 @@ def read(obj: Object, known: Objects) -> Facts:
     return Facts(settings=_settings(obj)) if is_the_meshs(obj) else Facts()
 
 
+def settings_in(known: Objects) -> Settings:
+    """What the mesh's own MeshConfig says, if it is there and sound."""
+    obj = known.get(KIND.kind, NAMESPACE, NAME)
+    if obj is None:
+        return Settings()
+    report = Report(obj)
+    validate(obj, known, report)
+    return Settings() if report.refused else _settings(obj)
+
+
 def _settings(obj: Object) -> Settings:
     spec = obj.get("spec", {})
     sidecar, traffic, observability, certificate = (
@@ -64,6 +91,9 @@ def _settings(obj: Object) -> Settings:
         proxy_log_level=sidecar.get("logLevel", default.proxy_log_level),
         exclusions=_exclusions(traffic),
         log_level=observability.get("osmLogLevel", default.log_level),
+        proxies=mesh_config_proxies.read(spec),
+        most_proxies=sidecar.get("maxDataPlaneConnections", default.most_proxies),
+        retries=spec.get("featureFlags", {}).get("enableRetryPolicy", default.retries),
     )
 
 
@@ -86,6 +116,7 @@ def validate(obj: Object, known: Objects, report: Report) -> None:
         for text in traffic.get(field, ()):
             if not _is_range(text):
                 report.error("ML273", f"spec.traffic.{field}", f"{text!r} is not a range of addresses", _RANGE)
+    mesh_config_proxies.validate(spec, report)
     for field in _leaves(spec):
         if field not in _ACTED_ON:
             report.warning("ML271", f"spec.{field}", "OSM's setting is accepted but changes nothing", "remove it")
