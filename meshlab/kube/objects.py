@@ -107,6 +107,9 @@ HTTP_ROUTE_GROUP = Kind("specs.smi-spec.io/v1alpha4", "HTTPRouteGroup", "httprou
 TCP_ROUTE = Kind("specs.smi-spec.io/v1alpha4", "TCPRoute", "tcproutes")
 UDP_ROUTE = Kind("specs.smi-spec.io/v1alpha4", "UDPRoute", "udproutes")
 TRAFFIC_SPLIT = Kind("split.smi-spec.io/v1alpha4", "TrafficSplit", "trafficsplits")
+EGRESS = Kind("policy.openservicemesh.io/v1alpha1", "Egress", "egresses")
+INGRESS_BACKEND = Kind("policy.openservicemesh.io/v1alpha1", "IngressBackend", "ingressbackends")
+INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
 MESH_CONFIG = Kind("config.openservicemesh.io/v1alpha2", "MeshConfig", "meshconfigs")
 UPSTREAM_TRAFFIC_SETTING = Kind(
     "policy.openservicemesh.io/v1alpha1", "UpstreamTrafficSetting", "upstreamtrafficsettings"

@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from meshlab.kube import Kind, Object
+from meshlab.mesh.egress import EgressRule
 from meshlab.mesh.finding import Finding
+from meshlab.mesh.ingress import GatewayRoute, IngressRule
 from meshlab.mesh.overlay import Overlay
 from meshlab.mesh.retry import Retry
 from meshlab.mesh.root_certificate import RootCertificate
@@ -22,6 +24,9 @@ class Facts:
 
     permissions: tuple[Permission, ...] = ()
     splits: tuple[Split, ...] = ()
+    egress_rules: tuple[EgressRule, ...] = ()
+    ingress_rules: tuple[IngressRule, ...] = ()
+    gateway_routes: tuple[GatewayRoute, ...] = ()
     settings: Settings | None = None
     """None: this language has no say in them."""
     roots: tuple[RootCertificate, ...] = ()
