@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshlab.mesh.overlay import Overlay
 from meshlab.mesh.service import Workload
 from meshlab.mesh.view import OutboundService, ProxyView, Upstream
 from meshlab.mesh.world import World
@@ -25,6 +26,8 @@ def project(world: World, workload: Workload) -> ProxyView:
         clusters=world.clusters,
         egress=world.egress,
         outside=world.egress_by_source.get(workload.identity, ()),
+        overlays=_overlays(world, workload),
+        recorded_headers=world.headers_by_destination.get(workload.identity, ()),
     )
 
 
@@ -42,7 +45,12 @@ def _of_gateway(world: World, workload: Workload) -> ProxyView:
         clusters=tuple(cluster for cluster in world.clusters if cluster.upstream in used),
         egress=False,
         gateway=world.gateway_routes,
+        overlays=_overlays(world, workload),
     )
+
+
+def _overlays(world: World, workload: Workload) -> tuple[Overlay, ...]:
+    return tuple(overlay for overlay in world.overlays if overlay.concerns(workload))
 
 
 def _outbound(world: World, workload: Workload) -> tuple[OutboundService, ...]:

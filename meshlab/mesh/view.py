@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from meshlab.mesh.egress import EgressRule
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.ingress import Door, GatewayRoute
+from meshlab.mesh.overlay import Overlay
 from meshlab.mesh.rules import HttpMatch, Permission
 from meshlab.mesh.service import Endpoint, Protocol, ServiceName, Workload
 
@@ -93,5 +94,9 @@ class ProxyView:
     egress: bool
     outside: tuple[EgressRule, ...] = ()
     """What of the world outside it may call, as the union of these, besides what `egress` allows all."""
+    recorded_headers: tuple[str, ...] = ()
+    """The headers that policies for it speak of: kept with each request, so that it can be judged again."""
+    overlays: tuple[Overlay, ...] = ()
+    """What is laid over all this, in this order."""
     gateway: tuple[GatewayRoute, ...] | None = None
     """For the mesh's gateway alone: what it sends where."""

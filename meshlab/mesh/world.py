@@ -13,6 +13,7 @@ from meshlab.mesh.inbound import inbound_ports
 from meshlab.mesh.ingress import Callers, GatewayRoute, IngressRule, doors, ingress_permissions
 from meshlab.mesh.latest import latest
 from meshlab.mesh.outbound import outbound_service, upstream_cluster, with_bare_name
+from meshlab.mesh.overlay import Overlay
 from meshlab.mesh.rules import Permission, Split
 from meshlab.mesh.service import Service, ServiceName, ServicePort, Workload
 from meshlab.mesh.view import InboundPort, OutboundService, UpstreamCluster
@@ -40,6 +41,8 @@ class World:
     ingress_rules: tuple[IngressRule, ...] = ()
     callers: Callers = ()
     gateway_routes: tuple[GatewayRoute, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
+    """In the order in which they are laid."""
 
     @cached_property
     def service_by_name(self) -> dict[ServiceName, Service]:
@@ -56,6 +59,11 @@ class World:
         """The permissions for each destination, in name order (SMI A2: their union is what holds)."""
         from_outside = ingress_permissions(self.ingress_rules, self.services, self.callers)
         return _permissions_by_destination(self.permissions, from_outside)
+
+    @cached_property
+    def headers_by_destination(self) -> dict[Identity, tuple[str, ...]]:
+        """The headers that the permissions for each destination speak of, in force or not."""
+        return _headers_by_destination(self.permissions)
 
     @cached_property
     def splits_by_root(self) -> dict[ServiceName, tuple[Split, ...]]:
@@ -103,6 +111,15 @@ def _permissions_by_destination(*permissions: tuple[Permission, ...]) -> dict[Id
     for permission in sorted(chain.from_iterable(permissions), key=lambda item: item.policy):
         grouped.setdefault(permission.destination, []).append(permission)
     return {identity: tuple(items) for identity, items in grouped.items()}
+
+
+@latest
+def _headers_by_destination(permissions: tuple[Permission, ...]) -> dict[Identity, tuple[str, ...]]:
+    found: dict[Identity, set[str]] = {}
+    for permission in permissions:
+        names = {name for rule in permission.http_rules for match in rule.matches for name, _ in match.headers}
+        found.setdefault(permission.destination, set()).update(names)
+    return {identity: tuple(sorted(names)) for identity, names in found.items() if names}
 
 
 @latest
