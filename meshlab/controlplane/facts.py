@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from meshlab.injector.decision import IGNORE, IGNORED_NAMESPACES, MESH_NAME, MONITORED_BY, PROXY_UUID
+from meshlab.injector.decision import (
+    IGNORE,
+    IGNORED_NAMESPACES,
+    MESH_NAME,
+    MONITORED_BY,
+    PROXY_UUID,
+    is_gateway,
+)
 from meshlab.kube import Object, labels_of
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.service import Endpoint, Protocol, Service, ServiceName, ServicePort, Workload
@@ -48,6 +55,7 @@ def workload(pod: Object) -> Workload:
         uid=metadata.get("uid", ""),
         ports=tuple(sorted({port["containerPort"] for port in _container_ports(spec)})),
         explicit_proxy=(metadata.get("annotations") or {}).get(INTERCEPTION) == "explicit",
+        gateway=is_gateway(pod),
     )
 
 

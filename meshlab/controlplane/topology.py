@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -13,8 +13,9 @@ from meshlab.controlplane import facts
 from meshlab.controlplane.reader import Store
 from meshlab.kube import Kind, Object
 from meshlab.kube.objects import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
+from meshlab.mesh.ingress import Callers
 from meshlab.mesh.latest import kept
-from meshlab.mesh.service import Service, Workload
+from meshlab.mesh.service import Service, ServiceName, Workload
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,17 @@ class Topology:
     def read(self) -> None:
         """Take in what has changed."""
         self._read_services(moved=self._read_pods())
+
+    def behind(self, names: Iterable[ServiceName]) -> Callers:
+        """The pods behind Services, in the mesh or not; Services that aren't there have none."""
+        found = {}
+        for name in sorted(set(names)):
+            key = name.namespace, name.name
+            slices = [piece for piece in self._store(ENDPOINT_SLICE).values() if facts.service_of(piece) == key]
+            if obj := self._store(SERVICE).get(key):
+                service = _read(partial(facts.service, obj, slices, self._by_name), obj)
+                found[name] = tuple(pod for port in service.ports for pod in port.endpoints) if service else ()
+        return tuple(found.items())
 
     def _read_pods(self) -> frozenset[str]:
         """Read the pods; the names of those that are something else than before."""

@@ -12,6 +12,7 @@ from meshlab.controlplane.topology import Topology
 from meshlab.kube import Kind
 from meshlab.kube.objects import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
 from meshlab.mesh.finding import Finding
+from meshlab.mesh.ingress import Callers
 from meshlab.mesh.latest import kept
 from meshlab.mesh.settings import Settings
 from meshlab.mesh.world import World
@@ -44,6 +45,7 @@ class WorldReader:
         self._topology = Topology(store)
         self._facts: dict[int, Facts] = {}
         self._said = Facts()
+        self._callers: Callers = ()
 
     def read(self, changed: Iterable[str]) -> Reading:
         """The world after objects of the `changed` kinds (by name) have changed."""
@@ -59,6 +61,8 @@ class WorldReader:
     def _reading(self) -> Reading:
         said = self._said = _keeping(self._said, joined(self._facts.values()))
         settings = said.settings or Settings()
+        callers = self._topology.behind(name for rule in said.ingress_rules for name in rule.services)
+        self._callers = self._callers if self._callers == callers else callers
         world = World(
             services=self._topology.services,
             workloads=self._topology.workloads,
@@ -67,6 +71,10 @@ class WorldReader:
             permissive=settings.permissive,
             trust_domain=self._trust_domain,
             egress=settings.egress,
+            egress_rules=said.egress_rules,
+            ingress_rules=said.ingress_rules,
+            callers=self._callers,
+            gateway_routes=said.gateway_routes,
         )
         return Reading(world, tuple(sorted(said.findings)), settings)
 

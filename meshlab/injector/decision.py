@@ -16,7 +16,11 @@ IGNORE = "openservicemesh.io/ignore"
 PROXY_UUID = "osm-proxy-uuid"
 """The label of an injected pod, as in OSM."""
 
-IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "meshlab-system"})
+GATEWAY = "meshlab.dev/gateway"
+"""The label of the mesh's gateway: a pod that is all proxy, in the mesh's own namespace and nowhere else."""
+MESH_NAMESPACE = "meshlab-system"
+
+IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", MESH_NAMESPACE})
 
 _YES = frozenset({"enabled", "yes", "true"})
 _NO = frozenset({"disabled", "no", "false"})
@@ -50,6 +54,11 @@ def wants_sidecar(pod: Object, namespace: Object) -> Verdict:
         if wanted is not None:
             return Verdict(inject=wanted, why=f"{whose} annotation {INJECTION} says so")
     return Verdict(inject=False, why=f"neither pod nor namespace has the annotation {INJECTION}")
+
+
+def is_gateway(pod: Object) -> bool:
+    """Whether a pod that exists is the mesh's gateway."""
+    return labels_of(pod).get(GATEWAY) == "true" and pod["metadata"].get("namespace") == MESH_NAMESPACE
 
 
 def _setting(obj: Object) -> bool | None:
