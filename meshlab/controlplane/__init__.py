@@ -25,6 +25,15 @@ described in `meshlab.observe`; times are seconds since the epoch):
     "complete": true, "generation": 12, "milliseconds": 4.1, "findings": [{"code", "about", "field", "what",
     "cure", "severity"}], "proxies": [{"proxy": "namespace/pod", "acknowledged": true, "milliseconds": 3.9,
     "refused": ""}]}``. No proxies: the change made no difference to any.
+``exchanges?recent=100``
+    What was asked of whom, as far as policies care, since the leader began to lead:
+    ``{"kind": "ExchangeList", "since": …, "kinds": [KIND, …], "recent": [REQUEST, …]}``. A KIND is
+    ``{"source": "namespace/account", "destination", "service": "namespace/name|port", "port": 14001, "http": true,
+    "method", "path", "headers": {…}, "first": …, "last": …, "count": 7, "refused": 0,
+    "allowed_by": ["namespace/name"]}``; `headers` are those that policies for the destination speak of, and
+    ``:authority``. A REQUEST has the same fields as far as ``headers``, and ``"id", "time", "source_workload",
+    "destination_workload", "root", "status", "milliseconds", "arrived": true, "refused": false, "allowed_by": "…",
+    "flags": ["UF"], "meaning": "in plain words"``.
 ``mesh``
     ``{"kind": "Mesh", "permissive": true, "egress": false, "trust_domain": "cluster.local", "generation": 12,
     "proxies": 5, "connected": 5, "findings": […]}``.

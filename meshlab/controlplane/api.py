@@ -16,13 +16,21 @@ from meshlab.controlplane.push import node_id
 from meshlab.controlplane.receipts import Receipts
 from meshlab.controlplane.svids import Svids
 from meshlab.kube import Ref
+from meshlab.observe.recording import MOST_RECENT, Recording
 from meshlab.observe.windows import KEPT_SLOTS, SLOT_SECONDS, Windows, rows
 from meshlab.xds import Proxies, ProxyStatus
 
 GROUP_VERSION = "observe.meshlab.dev/v1alpha1"
 ROOT = f"/apis/{GROUP_VERSION}"
 _LONGEST_WAIT = 60.0
-_RESOURCES = {"edges": "EdgeList", "stream": "Edges", "proxies": "ProxyList", "receipts": "Receipt", "mesh": "Mesh"}
+_RESOURCES = {
+    "edges": "EdgeList",
+    "stream": "Edges",
+    "proxies": "ProxyList",
+    "receipts": "Receipt",
+    "mesh": "Mesh",
+    "exchanges": "ExchangeList",
+}
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -31,7 +39,14 @@ class ObserveApi:
     """Answers from what others hold; it holds nothing itself."""
 
     def __init__(
-        self, front_proxy: FrontProxy, loop: Loop, windows: Windows, proxies: Proxies, svids: Svids, receipts: Receipts
+        self,
+        front_proxy: FrontProxy,
+        loop: Loop,
+        windows: Windows,
+        proxies: Proxies,
+        svids: Svids,
+        receipts: Receipts,
+        recording: Recording,
     ) -> None:
         self._front_proxy = front_proxy
         self._loop = loop
@@ -39,6 +54,7 @@ class ObserveApi:
         self._proxies = proxies
         self._svids = svids
         self._receipts = receipts
+        self._recording = recording
 
     def routes(self) -> list[web.RouteDef]:
         """What it serves."""
@@ -49,6 +65,7 @@ class ObserveApi:
             "/proxies": self._list_proxies,
             "/receipts": self._receipt,
             "/mesh": self._mesh,
+            "/exchanges": self._exchanges,
         }
         return [web.get(ROOT + path, self._guarded(handler)) for path, handler in handlers.items()]
 
@@ -145,6 +162,16 @@ class ObserveApi:
             proxies=len(meshed),
             connected=sum(self._proxies[node_id(workload)].connected for workload in meshed),
             findings=as_json(self._loop.findings()),
+        )
+
+    async def _exchanges(self, request: web.Request) -> web.Response:
+        """What was asked of whom: kinds of requests, and the newest requests one by one."""
+        most = int(_number(request, "recent", 100, low=0, high=MOST_RECENT))
+        return _answer(
+            "ExchangeList",
+            since=self._recording.since,
+            kinds=list(self._recording.kinds()),
+            recent=list(self._recording.recent(most)),
         )
 
 

@@ -20,6 +20,7 @@ class WorldDirectory:
             host: service for service in world.services for host in (*service.name.hosts(), *service.cluster_ips)
         }
         self.root = lru_cache(1024)(self._root)
+        self.target = lru_cache(1024)(self._target)
 
     def workload_at(self, address: str) -> str:
         """The pod with this address, as ``namespace/name``; empty when there is none."""
@@ -38,3 +39,13 @@ class WorldDirectory:
             return upstream
         number = int(port) if port.isdecimal() else int(upstream.rpartition("|")[2] or 80)
         return str(Upstream(service.name, number))
+
+    def _target(self, upstream: str, workload: str) -> tuple[int, bool]:
+        """The port that calls to a Service port arrive at in a pod, and whether they are HTTP; 0 where unknown."""
+        service, _, number = upstream.partition("|")
+        found = self.world.service_by_name.get(ServiceName(*service.split("/"))) if "/" in service else None
+        port = found.port(int(number)) if found and number.isdecimal() else None
+        if port is None:
+            return 0, True
+        ports = (endpoint.port for endpoint in port.endpoints if endpoint.workload == workload)
+        return next(ports, 0), port.protocol.is_http

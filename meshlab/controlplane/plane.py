@@ -42,6 +42,7 @@ from meshlab.mesh.finding import Finding, Severity
 from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN
 from meshlab.observe.entries import place
 from meshlab.observe.prometheus import CONTENT_TYPE, Totals, gauges
+from meshlab.observe.recording import Recording
 from meshlab.observe.traffic import Traffic
 from meshlab.observe.windows import Windows
 from meshlab.policy import languages
@@ -90,6 +91,7 @@ class ControlPlane:
         self.windows = Windows()
         self.traffic = Traffic()
         self.totals = Totals()
+        self.recording = Recording()
         self.ads = AdsServer(data_plane.stages, data_plane.receivers(self._note, self._workload_at))
         self.receipts = Receipts(self.ads.proxies)
         self._statuses = StatusWriter(kube, self.reader.store)
@@ -119,7 +121,9 @@ class ControlPlane:
             observe_context = own.context(asks_client=True)
             front_proxy = FrontProxy(self._kube, observe_context)
             observed = [
-                *ObserveApi(front_proxy, loop, self.windows, self.ads.proxies, svids, self.receipts).routes(),
+                *ObserveApi(
+                    front_proxy, loop, self.windows, self.ads.proxies, svids, self.receipts, self.recording
+                ).routes(),
                 *MetricsApi(front_proxy, loop, self.traffic, self.reader.store).routes(),
             ]
             context = own.context()
@@ -222,6 +226,8 @@ class ControlPlane:
         self.windows.note(report)
         self.traffic.note(report, directory.workload)
         self.totals.note(report)
+        port, http = directory.target(exchange.upstream, exchange.destination_workload)
+        self.recording.note(report, port, http=http)
 
     def _workload_at(self, address: str) -> str:
         return self._world_directory().workload_at(address)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from meshlab.mesh.identity import Identity
@@ -47,6 +48,12 @@ class Exchange:
     """Empty: not encrypted."""
     peer_serial: str = ""
     request_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the request's headers those that policies for the destination speak of, as the server's proxy saw them."""
+    refused: bool = False
+    """Whether the server's proxy refused it because no policy admits it. A 403 of the app's own is an answer."""
+    meaning: str = ""
+    """What went wrong, in plain words; empty when nothing did."""
 
     @property
     def mtls(self) -> bool:

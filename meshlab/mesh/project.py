@@ -25,6 +25,7 @@ def project(world: World, workload: Workload) -> ProxyView:
         outbound=_outbound(world, workload),
         clusters=world.clusters,
         egress=world.egress,
+        recorded_headers=world.headers_by_destination.get(workload.identity, ()),
         outside=world.egress_by_source.get(workload.identity, ()),
         overlays=_overlays(world, workload),
         recorded_headers=world.headers_by_destination.get(workload.identity, ()),

@@ -112,7 +112,7 @@ class Pod:
         """The app: answers each request with the pod's name and remembers its headers."""
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                lines = head.decode().split("\r\n")
+                lines = head.decode(errors="replace").split("\r\n")
                 seen = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
                 self.requests.append({"": lines[0], **seen})
                 body = self.workload.name.encode()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from loopback_mesh import Mesh, call
 
 from meshlab.mesh.exchange import Exchange, Side
 from meshlab.mesh.identity import Identity
-from meshlab.mesh.rules import Permission
+from meshlab.mesh.rules import HttpMatch, HttpRule, Permission
 
 URL = "http://bookstore.bookstore:14001/books-bought?page=2"
 STORE, BUYER = Identity("bookstore", "bookstore"), Identity("bookbuyer", "bookbuyer")
@@ -54,6 +55,19 @@ async def test_the_server_says_which_permission_let_a_request_in(bookshop: Mesh)
     refused = inbound["bookthief/bookthief"]
     assert (refused.status, refused.allowed_by) == (403, "")
     assert "rbac_access_denied" in refused.details
+
+
+@pytest.mark.parametrize(("value", "kept"), [("clerk", "clerk"), ("cl\xe9rk", "cl??rk"), ("cl\udce9rk", "cl?rk")])
+async def test_the_headers_that_policies_speak_of_are_kept_and_no_others(bookshop: Mesh, value: str, kept: str):
+    match = HttpMatch("clerks", headers=(("x-role", "clerk"), ("x-shop", ".*")))
+    bookshop.permissions = (
+        Permission("bookstore/buyer", STORE, frozenset({BUYER}), (HttpRule("bookstore/routes", (match,)),)),
+    )
+    await bookshop.push()
+    await call(bookshop.pods["bookbuyer"].address, URL, headers={"X-Role": value, "x-other": "secret"})
+    server = next(e for e in await reported(bookshop, 2) if e.side is Side.SERVER)
+    assert server.headers.keys() == {"x-role"}
+    assert server.headers["x-role"] == kept
 
 
 async def test_permissive_mode_names_no_permission(bookshop: Mesh):

@@ -29,6 +29,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from meshlab.dataplane.base import Reporter, WorkloadAt
 from meshlab.dataplane.envoy import names
+from meshlab.dataplane.envoy.flags import meaning
+from meshlab.dataplane.envoy.recording import kept
 from meshlab.dataplane.envoy.secrets import pack
 from meshlab.mesh.exchange import Exchange, Side
 from meshlab.mesh.identity import Identity
@@ -51,6 +53,7 @@ _VIA_UPSTREAM = "via_upstream"
 _SIDE = "side"
 _RBAC = "envoy.filters.http.rbac"
 _POLICY = "enforced_effective_policy_id"
+_DENIED = "rbac_access_denied"
 
 
 def http_log(side: Side) -> AccessLog:
@@ -83,13 +86,17 @@ def _exchange(
         if side is Side.CLIENT
         else _server_side(common, tags, reporter, workload_at)
     )
+    flags = tuple(filter(None, tags.get("flags", "").split(",")))
     return Exchange(
         side=side,
         time=common.start_time.seconds + common.start_time.nanos / 1e9,
         reporter=reporter.workload,
         duration_ms=common.duration.seconds * 1e3 + common.duration.nanos / 1e6,
-        flags=tuple(filter(None, tags.get("flags", "").split(","))),
+        flags=flags,
+        refused=_DENIED in particulars["details"],
+        meaning=meaning(flags, particulars["details"]),
         allowed_by=_policy(common),
+        headers=kept(common.metadata.filter_metadata),
         **ends,
         **particulars,
     )

@@ -40,6 +40,7 @@ def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
         trust_domain=trust_domain,
         egress=view.egress,
         address=workload.address if workload.explicit_proxy else None,
+        recorded=view.recorded_headers,
     )
     secret = any((names.SECRET, names.SVID_SECRET) in part.unmet for part in (mesh, own))
     parts = (mesh, own, _secrets(credentials) if secret else EMPTY)
@@ -71,9 +72,11 @@ def _own(
     trust_domain: str,
     egress: bool,
     address: str | None,
+    recorded: tuple[str, ...],
 ) -> Part:
     """What a workload's proxies are told of it. `address`: of the one pod, where nothing redirects."""
-    return Part(_asked_for([*_workload(inbound, permissions, identity, trust_domain, address, egress=egress)]))
+    built = _workload(inbound, permissions, identity, trust_domain, address, recorded, egress=egress)
+    return Part(_asked_for([*built]))
 
 
 @once
@@ -118,6 +121,7 @@ def _workload(
     identity: Identity,
     trust_domain: str,
     address: str | None,
+    recorded: tuple[str, ...],
     *,
     egress: bool,
 ) -> Iterator[Resource]:
@@ -127,7 +131,7 @@ def _workload(
     for port in inbound:
         yield clusters.local(identity, port.port, port.protocol, address or "127.0.0.1")
         if port.protocol.is_http:
-            yield routes.inbound(identity, port.port, permissions, trust_domain)
+            yield routes.inbound(identity, port.port, permissions, trust_domain, recorded)
     if address is not None:
         yield listeners.outbound_explicit(address, egress=egress)
 

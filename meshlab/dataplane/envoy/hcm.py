@@ -19,6 +19,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from meshlab.dataplane.envoy.access_log import http_log
 from meshlab.dataplane.envoy.egress import lookup_filter
 from meshlab.dataplane.envoy.rbac import deny_all
+from meshlab.dataplane.envoy.recording import recording_filter
 from meshlab.dataplane.envoy.routes import RBAC_FILTER, unreached_header
 from meshlab.dataplane.envoy.secrets import ADS, pack
 from meshlab.mesh.exchange import Side
@@ -52,7 +53,7 @@ def inbound(routes: str) -> Filter:
     manager = HttpConnectionManager(
         stat_prefix="inbound",
         rds=Rds(route_config_name=routes, config_source=ADS),
-        http_filters=[HttpFilter(name=RBAC_FILTER, typed_config=pack(deny_all())), _ROUTER],
+        http_filters=[recording_filter(), HttpFilter(name=RBAC_FILTER, typed_config=pack(deny_all())), _ROUTER],
         access_log=[http_log(Side.SERVER)],
         stream_idle_timeout=_NEVER,
         normalize_path=BoolValue(value=True),

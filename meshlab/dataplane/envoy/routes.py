@@ -25,7 +25,7 @@ from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from meshlab.dataplane.envoy import names
+from meshlab.dataplane.envoy import names, recording
 from meshlab.dataplane.envoy.rbac import header_matchers, http_rules
 from meshlab.dataplane.envoy.secrets import pack
 from meshlab.mesh.identity import Identity
@@ -72,7 +72,13 @@ def outbound_explicit(services: Iterable[OutboundService], *, egress: bool) -> R
     return Resource.of(names.EXPLICIT_ROUTES, message, needs=(*_clusters_of(called), *outside))
 
 
-def inbound(identity: Identity, port: int, permissions: tuple[Permission, ...] | None, trust_domain: str) -> Resource:
+def inbound(
+    identity: Identity,
+    port: int,
+    permissions: tuple[Permission, ...] | None,
+    trust_domain: str,
+    recorded: tuple[str, ...] = (),
+) -> Resource:
     """The way to the app's port, and who may use it. Rules travel here so that they hold for the next request
     on every open connection, where a changed listener would leave old connections with old rules.
     """
@@ -83,6 +89,8 @@ def inbound(identity: Identity, port: int, permissions: tuple[Permission, ...] |
         virtual_hosts=[VirtualHost(name=name, domains=["*"], routes=[Route(match=_EVERYTHING, route=action)])],
     )
     message.typed_per_filter_config[RBAC_FILTER].CopyFrom(pack(http_rules(permissions, port, trust_domain)))
+    if recorded:
+        message.typed_per_filter_config[recording.FILTER].CopyFrom(recording.keep(recorded))
     return Resource.of(name, message, needs=((names.CLUSTER, names.local_cluster(identity, port)),))
 
 
