@@ -14,7 +14,14 @@ from meshlab.mesh.finding import Finding
 from meshlab.mesh.settings import Settings
 from meshlab.policy.base import Facts, joined
 from meshlab.policy.objects import Objects, group_of, same
-from meshlab.policy.osm import mesh_config, mesh_root_certificate, retry, upstream_traffic_setting
+from meshlab.policy.osm import (
+    egress,
+    ingress_backend,
+    mesh_config,
+    mesh_root_certificate,
+    retry,
+    upstream_traffic_setting,
+)
 from meshlab.policy.osm.base import KindModule
 from meshlab.policy.report import Report
 from meshlab.policy.schema import crd
@@ -24,6 +31,8 @@ _MODULES: tuple[KindModule, ...] = (
     mesh_root_certificate,
     upstream_traffic_setting,
     retry,
+    egress,
+    ingress_backend,
 )
 
 

@@ -36,7 +36,9 @@ def read(obj: Object, known: Objects) -> Facts:
             name=full_name(obj),
             service=ServiceName(namespace, backend["name"]),
             port=backend["port"]["number"],
-            services=tuple(ServiceName(item["namespace"], item["name"]) for item in sources if item["kind"] == _SERVICE),
+            services=tuple(
+                ServiceName(item["namespace"], item["name"]) for item in sources if item["kind"] == _SERVICE
+            ),
             ranges=tuple(filter(None, (range_of(item["name"]) for item in sources if item["kind"] == _RANGE))),
             principals=tuple(
                 filter(None, (_spiffe_id(item["name"]) for item in sources if item["kind"] == _PRINCIPAL))
