@@ -28,7 +28,6 @@ def project(world: World, workload: Workload) -> ProxyView:
         recorded_headers=world.headers_by_destination.get(workload.identity, ()),
         outside=world.egress_by_source.get(workload.identity, ()),
         overlays=_overlays(world, workload),
-        recorded_headers=world.headers_by_destination.get(workload.identity, ()),
     )
 
 

@@ -98,7 +98,5 @@ class ProxyView:
     """The headers that policies for it speak of: kept with each request, so that it can be judged again."""
     overlays: tuple[Overlay, ...] = ()
     """What is laid over all this, in this order."""
-    recorded_headers: tuple[str, ...] = ()
-    """The headers that policies for it speak of: kept with each request, so that it can be judged again."""
     gateway: tuple[GatewayRoute, ...] | None = None
     """For the mesh's gateway alone: what it sends where."""
