@@ -46,7 +46,7 @@ async def test_a_deleted_route_group_is_told_on_the_target_that_needs_it(api: Ap
     await api.kube.apply(split("early", "bookstore-v9"))
     assert "no Service 'bookstore-v9'" in (await told(api, "early", "ML255"))["message"]
     assert not await api.kube.list(EVENT, "bookstore", fields="involvedObject.name=bookstore,reason=ML226")
-    await api.kube.delete(HTTP_ROUTE_GROUP, "bookstore-service-routes", "bookstore")
+    await api.kube.delete(HTTP_ROUTE_GROUP, "bookstore-routes", "bookstore")
     event = await told(api, "bookstore", "ML226")
     assert event["type"] == "Warning"
     assert event["involvedObject"]["kind"] == "TrafficTarget"
