@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from meshlab.mesh.ingress import Door
-from meshlab.mesh.service import Protocol, Service
+from meshlab.mesh.service import Protocol, Service, ServiceName
+from meshlab.mesh.upstream_setting import UpstreamSetting
 from meshlab.mesh.view import InboundPort, Upstream
 
 _MOST_TELLING = (Protocol.GRPC, Protocol.TCP_SERVER_FIRST, Protocol.HTTP, Protocol.TCP)
@@ -14,7 +15,9 @@ _MOST_TELLING = (Protocol.GRPC, Protocol.TCP_SERVER_FIRST, Protocol.HTTP, Protoc
 
 
 def inbound_ports(
-    services: Iterable[Service], doors: Mapping[tuple[str, int], tuple[Door, ...]]
+    services: Iterable[Service],
+    doors: Mapping[tuple[str, int], tuple[Door, ...]],
+    settings: Mapping[ServiceName, UpstreamSetting],
 ) -> dict[str, tuple[InboundPort, ...]]:
     """The ports of every workload (``namespace/name``) that some Service leads to, by its own target port (SMI S8).
 
@@ -29,23 +32,31 @@ def inbound_ports(
                     found[endpoint.workload][key].add((port.protocol, Upstream(service.name, port.number)))
     alike: dict[tuple[InboundPort, ...], tuple[InboundPort, ...]] = {}
     """The replicas of a workload have one list, so that one configuration serves them all."""
-    return {workload: alike.setdefault(ports, ports) for workload, ports in _in_order(found, doors)}
+    return {workload: alike.setdefault(ports, ports) for workload, ports in _in_order(found, doors, settings)}
 
 
 def _in_order(
     found: Mapping[str, Mapping[tuple[int, bool], set[tuple[Protocol, Upstream]]]],
     doors: Mapping[tuple[str, int], tuple[Door, ...]],
+    settings: Mapping[ServiceName, UpstreamSetting],
 ) -> Iterator[tuple[str, tuple[InboundPort, ...]]]:
     for workload, ports in found.items():
         yield (
             workload,
             tuple(
-                _inbound_port(number, leads, doors.get((workload, number), ()) if is_http else ())
+                _inbound_port(number, leads, doors.get((workload, number), ()) if is_http else (), settings)
                 for (number, is_http), leads in sorted(ports.items())
             ),
         )
 
 
-def _inbound_port(number: int, leads: set[tuple[Protocol, Upstream]], doors: tuple[Door, ...]) -> InboundPort:
+def _inbound_port(
+    number: int,
+    leads: set[tuple[Protocol, Upstream]],
+    doors: tuple[Door, ...],
+    settings: Mapping[ServiceName, UpstreamSetting],
+) -> InboundPort:
     protocol = min((protocol for protocol, _ in leads), key=_MOST_TELLING.index)
-    return InboundPort(number, protocol, tuple(sorted({upstream for _, upstream in leads})), doors)
+    services = sorted({upstream.service for _, upstream in leads})
+    rates = tuple((name, rates) for name in services if (item := settings.get(name)) and (rates := item.rates))
+    return InboundPort(number, protocol, tuple(sorted({upstream for _, upstream in leads})), doors, rates)

@@ -6,12 +6,14 @@ asks, so that a data plane compiles each once (design decision 6).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from meshlab.mesh.retry import Retry, RetryPolicy
 from meshlab.mesh.rules import Split
 from meshlab.mesh.service import Endpoint, Protocol, Service, ServiceName, ServicePort
+from meshlab.mesh.upstream_setting import Limits
 from meshlab.mesh.view import OutboundService, Upstream, UpstreamCluster, WeightedRoute
 
 _REMEMBERED = 4096
@@ -31,16 +33,29 @@ def outbound_service(
     return _outbound(Upstream(service.name, port.number), port.protocol, addresses, splits, takers)
 
 
-def upstream_cluster(service: Service, port: ServicePort, *, plain: bool) -> UpstreamCluster:
+def upstream_cluster(
+    service: Service, port: ServicePort, limits: Limits | None = None, *, plain: bool
+) -> UpstreamCluster:
     """A Service port as a place to send to; `plain`: also to endpoints without a sidecar."""
     endpoints = tuple(endpoint for endpoint in port.endpoints if plain or endpoint.meshed)
-    return _cluster(Upstream(service.name, port.number), port.protocol, endpoints)
+    return _cluster(Upstream(service.name, port.number), port.protocol, endpoints, limits)
+
+
+def retried(services: tuple[OutboundService, ...], retries: Iterable[Retry]) -> tuple[OutboundService, ...]:
+    """The Services for a client whose calls to some are made again."""
+    policies = {service: retry.policy for retry in retries for service in retry.destinations}
+    return tuple(_with_retry(item, policies.get(item.upstream.service)) for item in services)
 
 
 @lru_cache(_REMEMBERED)
 def with_bare_name(outbound: OutboundService) -> OutboundService:
     """The same for a client in the Service's own namespace that is told its host by name: the bare name counts too."""
     return replace(outbound, hosts=(outbound.upstream.service.name, *outbound.hosts))
+
+
+@lru_cache(_REMEMBERED)
+def _with_retry(outbound: OutboundService, policy: RetryPolicy | None) -> OutboundService:
+    return replace(outbound, retry=policy) if policy else outbound
 
 
 @lru_cache(_REMEMBERED)
@@ -61,9 +76,11 @@ def _outbound(
 
 
 @lru_cache(_REMEMBERED)
-def _cluster(upstream: Upstream, protocol: Protocol, endpoints: tuple[Endpoint, ...]) -> UpstreamCluster:
+def _cluster(
+    upstream: Upstream, protocol: Protocol, endpoints: tuple[Endpoint, ...], limits: Limits | None
+) -> UpstreamCluster:
     identities = {endpoint.identity for endpoint in endpoints if endpoint.meshed and endpoint.identity}
-    return UpstreamCluster(upstream, protocol, endpoints, tuple(sorted(identities)))
+    return UpstreamCluster(upstream, protocol, endpoints, tuple(sorted(identities)), limits)
 
 
 def _routes(

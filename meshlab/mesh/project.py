@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from meshlab.mesh.latest import latest
+from meshlab.mesh.outbound import retried
 from meshlab.mesh.overlay import Overlay
 from meshlab.mesh.service import Workload
 from meshlab.mesh.view import OutboundService, ProxyView, Upstream
 from meshlab.mesh.world import World
+
+_retried = latest(retried)
 
 
 def project(world: World, workload: Workload) -> ProxyView:
@@ -25,9 +29,10 @@ def project(world: World, workload: Workload) -> ProxyView:
         outbound=_outbound(world, workload),
         clusters=world.clusters,
         egress=world.egress,
-        recorded_headers=world.headers_by_destination.get(workload.identity, ()),
+        settings=world.proxies,
         outside=world.egress_by_source.get(workload.identity, ()),
         overlays=_overlays(world, workload),
+        recorded_headers=world.headers_by_destination.get(workload.identity, ()),
     )
 
 
@@ -44,6 +49,7 @@ def _of_gateway(world: World, workload: Workload) -> ProxyView:
         outbound=outbound,
         clusters=tuple(cluster for cluster in world.clusters if cluster.upstream in used),
         egress=False,
+        settings=world.proxies,
         gateway=world.gateway_routes,
         overlays=_overlays(world, workload),
     )
@@ -59,6 +65,8 @@ def _outbound(world: World, workload: Workload) -> tuple[OutboundService, ...]:
     Where the kernel redirects, a Service is told by its address and every workload shares one list. An explicit
     proxy is told the host by name, and the bare name means the Service of the caller's own namespace.
     """
-    if not workload.explicit_proxy:
-        return world.outbound
-    return world.outbound_by_namespace.get(workload.namespace, world.outbound)
+    services = world.outbound
+    if workload.explicit_proxy:
+        services = world.outbound_by_namespace.get(workload.namespace, world.outbound)
+    retries = world.retries_by_source.get(workload.identity)
+    return services if retries is None else _retried(services, retries)

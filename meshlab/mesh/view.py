@@ -6,14 +6,17 @@ are equal objects for a cache: a data plane compiles and serialises each once an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from meshlab.mesh.egress import EgressRule
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.ingress import Door, GatewayRoute
 from meshlab.mesh.overlay import Overlay
+from meshlab.mesh.proxy_settings import ProxySettings
+from meshlab.mesh.retry import RetryPolicy
 from meshlab.mesh.rules import HttpMatch, Permission
 from meshlab.mesh.service import Endpoint, Protocol, ServiceName, Workload
+from meshlab.mesh.upstream_setting import Limits, Rates
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,6 +46,8 @@ class UpstreamCluster:
     protocol: Protocol
     endpoints: tuple[Endpoint, ...]
     identities: tuple[Identity, ...]
+    limits: Limits | None = None
+    """What one client sends at a time."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,6 +71,8 @@ class OutboundService:
     """For a headless Service: the addresses of its endpoints."""
     hosts: tuple[str, ...]
     routes: tuple[WeightedRoute, ...]
+    retry: RetryPolicy | None = None
+    """What is tried again besides what surely has reached no app."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,6 +85,16 @@ class InboundPort:
     upstreams: tuple[Upstream, ...]
     doors: tuple[Door, ...] = ()
     """Ways in for callers from outside the mesh."""
+    rates: tuple[tuple[ServiceName, Rates], ...] = ()
+    """The Services among those that lead here which let in at a rate."""
+
+    def by_rates(self) -> dict[Rates | None, tuple[Upstream, ...]]:
+        """The Service ports that lead here, by what is let in through them."""
+        rates, found = dict(self.rates), dict[Rates | None, tuple[Upstream, ...]]()
+        for upstream in self.upstreams:
+            key = rates.get(upstream.service)
+            found[key] = (*found.get(key, ()), upstream)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +115,6 @@ class ProxyView:
     """The headers that policies for it speak of: kept with each request, so that it can be judged again."""
     overlays: tuple[Overlay, ...] = ()
     """What is laid over all this, in this order."""
+    settings: ProxySettings = field(default_factory=ProxySettings)
     gateway: tuple[GatewayRoute, ...] | None = None
     """For the mesh's gateway alone: what it sends where."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 
@@ -14,8 +14,11 @@ from meshlab.mesh.ingress import Callers, GatewayRoute, IngressRule, doors, ingr
 from meshlab.mesh.latest import latest
 from meshlab.mesh.outbound import outbound_service, upstream_cluster, with_bare_name
 from meshlab.mesh.overlay import Overlay
+from meshlab.mesh.proxy_settings import ProxySettings
+from meshlab.mesh.retry import Retry
 from meshlab.mesh.rules import Permission, Split
 from meshlab.mesh.service import Service, ServiceName, ServicePort, Workload
+from meshlab.mesh.upstream_setting import UpstreamSetting
 from meshlab.mesh.view import InboundPort, OutboundService, UpstreamCluster
 
 
@@ -40,6 +43,9 @@ class World:
     egress_rules: tuple[EgressRule, ...] = ()
     ingress_rules: tuple[IngressRule, ...] = ()
     callers: Callers = ()
+    upstream_settings: tuple[UpstreamSetting, ...] = ()
+    retries: tuple[Retry, ...] = ()
+    proxies: ProxySettings = field(default_factory=ProxySettings)
     gateway_routes: tuple[GatewayRoute, ...] = ()
     overlays: tuple[Overlay, ...] = ()
     """In the order in which they are laid."""
@@ -76,6 +82,11 @@ class World:
         return _outbound(self.services, self.splits)
 
     @cached_property
+    def retries_by_source(self) -> dict[Identity, tuple[Retry, ...]]:
+        """Whose calls are made again."""
+        return _retries_by_source(self.retries)
+
+    @cached_property
     def outbound_by_namespace(self) -> dict[str, tuple[OutboundService, ...]]:
         """The same for clients that are told hosts by name, in namespaces that have Services: the bare name counts."""
         return _outbound_by_namespace(self.outbound)
@@ -87,12 +98,13 @@ class World:
         An endpoint without a sidecar guards nothing itself, so it counts as outside the mesh: it is reached in
         permissive mode or with egress only.
         """
-        return _clusters(self.services, plain=self.permissive or self.egress)
+        return _clusters(self.services, self.upstream_settings, plain=self.permissive or self.egress)
 
     @cached_property
     def inbound(self) -> dict[str, tuple[InboundPort, ...]]:
         """The ports of each workload (``namespace/name``) that some Service leads to."""
-        return _inbound(self.services, doors(self.ingress_rules, self.services, self.callers))
+        ways_in = doors(self.ingress_rules, self.services, self.callers)
+        return _inbound(self.services, ways_in, _setting_by_service(self.upstream_settings))
 
     @cached_property
     def egress_by_source(self) -> dict[Identity, tuple[EgressRule, ...]]:
@@ -151,8 +163,26 @@ def _outbound_by_namespace(outbound: tuple[OutboundService, ...]) -> dict[str, t
 
 
 @latest
-def _clusters(services: tuple[Service, ...], *, plain: bool) -> tuple[UpstreamCluster, ...]:
-    return tuple(upstream_cluster(service, port, plain=plain) for service, port in _ports(services))
+def _clusters(
+    services: tuple[Service, ...], settings: tuple[UpstreamSetting, ...], *, plain: bool
+) -> tuple[UpstreamCluster, ...]:
+    limits = {name: setting.limits for name, setting in _setting_by_service(settings).items()}
+    return tuple(
+        upstream_cluster(service, port, limits.get(service.name), plain=plain) for service, port in _ports(services)
+    )
+
+
+@latest
+def _setting_by_service(settings: tuple[UpstreamSetting, ...]) -> dict[ServiceName, UpstreamSetting]:
+    return {setting.service: setting for setting in settings if setting.service}
+
+
+@latest
+def _retries_by_source(retries: tuple[Retry, ...]) -> dict[Identity, tuple[Retry, ...]]:
+    grouped: dict[Identity, list[Retry]] = {}
+    for retry in retries:
+        grouped.setdefault(retry.source, []).append(retry)
+    return {source: tuple(items) for source, items in grouped.items()}
 
 
 _inbound = latest(inbound_ports)
