@@ -14,8 +14,7 @@ from enum import StrEnum
 from meshlab.mesh.decide import decide, satisfies
 from meshlab.mesh.decision import Decision, Request
 from meshlab.mesh.identity import Identity
-from meshlab.mesh.outbound import outbound_service, upstream_cluster
-from meshlab.mesh.service import Service, ServiceName, ServicePort
+from meshlab.mesh.service import ServiceName, ServicePort
 from meshlab.mesh.view import Upstream
 from meshlab.mesh.world import World
 
@@ -64,23 +63,20 @@ def arrivals(world: World, call: Call) -> tuple[Arrival, ...]:
     A caller without a sidecar knows nothing of splits (SMI S2): it calls the Service itself.
     """
     service = world.service_by_name.get(call.service)
-    port = service.port(call.port) if service else None
-    if service is None or port is None:
+    if service is None or service.port(call.port) is None:
         return ()
     found = [
         arrival
-        for upstream, share in _shares(world, call, service, port).items()
+        for upstream, share in _shares(world, call, Upstream(call.service, call.port)).items()
         for arrival in _at(world, call, upstream, share)
     ]
     return tuple(sorted(found, key=lambda item: (-item.share, item.upstream)))
 
 
-def _shares(world: World, call: Call, service: Service, port: ServicePort) -> dict[Upstream, float]:
-    upstream = Upstream(service.name, port.number)
+def _shares(world: World, call: Call, upstream: Upstream) -> dict[Upstream, float]:
     if call.source is None:
         return {upstream: 1.0}
-    splits = world.splits_by_root.get(service.name, ())
-    routes = outbound_service(service, port, splits, world.service_by_name).routes
+    routes = next(outbound.routes for outbound in world.outbound if outbound.upstream == upstream)
     request = Request(call.source, call.source, call.port, call.method, call.path, _with_host(call))
     backends = next(
         route.backends
@@ -97,7 +93,7 @@ def _at(world: World, call: Call, upstream: Upstream, share: float) -> list[Arri
     port = service.port(upstream.port)
     if port is None or not port.endpoints:
         return [Arrival(upstream, share, obstacle=Obstacle.NO_ENDPOINT)]
-    reached = upstream_cluster(service, port, plain=world.permissive or world.egress).endpoints
+    reached = [endpoint for endpoint in port.endpoints if endpoint.meshed or world.permissive or world.egress]
     if not reached:
         return [Arrival(upstream, share, obstacle=Obstacle.NO_SIDECAR)]
     kinds = Counter((endpoint.identity if endpoint.meshed else None, endpoint.port) for endpoint in reached)
