@@ -30,7 +30,7 @@ def project(world: World, workload: Workload) -> ProxyView:
         clusters=world.clusters,
         egress=world.egress,
         settings=world.proxies,
-        outside=world.egress_by_source.get(workload.identity, ()),
+        outside=() if world.egress else world.egress_by_source.get(workload.identity, ()),
         overlays=_overlays(world, workload),
         recorded_headers=world.headers_by_destination.get(workload.identity, ()),
     )

@@ -12,6 +12,9 @@ from meshlab.dataplane.base import Credentials
 from meshlab.dataplane.envoy import clusters, direct, endpoints, listeners, names, routes, secrets
 from meshlab.dataplane.envoy import egress as egress_clusters
 from meshlab.dataplane.envoy.once import once
+from meshlab.dataplane.envoy.outside import hosts_by_name
+from meshlab.dataplane.envoy.outside import routes as outside_routes
+from meshlab.mesh.egress import EgressRule
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.rules import Permission
 from meshlab.mesh.view import InboundPort, OutboundService, ProxyView, UpstreamCluster
@@ -32,7 +35,7 @@ def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
     """All resources of one proxy. Only the holder of its workload's identity may read them."""
     workload, trust_domain = view.workload, view.trust_domain
     mesh_of = _called_by_name if workload.explicit_proxy else _redirected
-    mesh = mesh_of(view.outbound, view.clusters, trust_domain=trust_domain, egress=view.egress)
+    mesh = mesh_of(view.outbound, view.clusters, view.outside, trust_domain=trust_domain, egress=view.egress)
     own = _own(
         view.inbound,
         view.permissions,
@@ -49,18 +52,28 @@ def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
 
 @once
 def _redirected(
-    outbound: tuple[OutboundService, ...], upstreams: tuple[UpstreamCluster, ...], *, trust_domain: str, egress: bool
+    outbound: tuple[OutboundService, ...],
+    upstreams: tuple[UpstreamCluster, ...],
+    outside: tuple[EgressRule, ...],
+    *,
+    trust_domain: str,
+    egress: bool,
 ) -> Part:
-    """The mesh, for proxies that the kernel sends everything to."""
-    return Part(_asked_for([*_mesh_redirected(outbound, upstreams, trust_domain, egress=egress)]))
+    """The mesh and what is outside, for proxies that the kernel sends everything to."""
+    return Part(_asked_for([*_mesh_redirected(outbound, upstreams, outside, trust_domain, egress=egress)]))
 
 
 @once
 def _called_by_name(
-    outbound: tuple[OutboundService, ...], upstreams: tuple[UpstreamCluster, ...], *, trust_domain: str, egress: bool
+    outbound: tuple[OutboundService, ...],
+    upstreams: tuple[UpstreamCluster, ...],
+    outside: tuple[EgressRule, ...],
+    *,
+    trust_domain: str,
+    egress: bool,
 ) -> Part:
-    """The mesh, for explicit proxies, which are told hosts by name. They carry HTTP only."""
-    return Part(_mesh_called_by_name(outbound, upstreams, trust_domain, egress=egress))
+    """The same for explicit proxies, which are told hosts by name. They carry HTTP only."""
+    return Part(_mesh_called_by_name(outbound, upstreams, outside, trust_domain, egress=egress))
 
 
 @once
@@ -70,12 +83,11 @@ def _own(
     *,
     identity: Identity,
     trust_domain: str,
-    egress: bool,
     address: str | None,
     recorded: tuple[str, ...],
 ) -> Part:
     """What a workload's proxies are told of it. `address`: of the one pod, where nothing redirects."""
-    built = _workload(inbound, permissions, identity, trust_domain, address, recorded, egress=egress)
+    built = _workload(inbound, permissions, identity, trust_domain, address, recorded)
     return Part(_asked_for([*built]))
 
 
@@ -86,7 +98,12 @@ def _secrets(credentials: Credentials) -> Part:
 
 
 def _mesh_redirected(
-    outbound: tuple[OutboundService, ...], upstreams: tuple[UpstreamCluster, ...], trust_domain: str, *, egress: bool
+    outbound: tuple[OutboundService, ...],
+    upstreams: tuple[UpstreamCluster, ...],
+    outside: tuple[EgressRule, ...],
+    trust_domain: str,
+    *,
+    egress: bool,
 ) -> Iterator[Resource]:
     for cluster in upstreams:
         yield _upstream_cluster(cluster, trust_domain=trust_domain)
@@ -94,24 +111,34 @@ def _mesh_redirected(
         yield _direct_cluster(cluster, trust_domain=trust_domain)
         if cluster.protocol.is_http:
             yield _direct_routes(cluster)
-    if listener := listeners.outbound_redirected(outbound, upstreams, egress=egress):
+    if listener := listeners.outbound_redirected(outbound, upstreams, egress=egress, outside=outside):
         yield listener
     for service in outbound:
         if service.protocol.is_http:
             yield _outbound_routes(service)
-    if egress:
+    leaving = [*outside_routes(outside)]
+    yield from leaving
+    if egress or outside:
         yield egress_clusters.passthrough()
+    if leaving:
+        yield egress_clusters.forward()
 
 
 def _mesh_called_by_name(
-    outbound: tuple[OutboundService, ...], upstreams: tuple[UpstreamCluster, ...], trust_domain: str, *, egress: bool
+    outbound: tuple[OutboundService, ...],
+    upstreams: tuple[UpstreamCluster, ...],
+    outside: tuple[EgressRule, ...],
+    trust_domain: str,
+    *,
+    egress: bool,
 ) -> Iterator[Resource]:
     for cluster in upstreams:
         if cluster.protocol.is_http:
             yield _upstream_cluster(cluster, trust_domain=trust_domain)
             yield _upstream_endpoints(cluster, explicit=True)
-    yield routes.outbound_explicit(outbound, egress=egress)
-    if egress:
+    hosts = hosts_by_name(outside)
+    yield routes.outbound_explicit(outbound, egress=egress, outside=hosts)
+    if egress or hosts:
         yield egress_clusters.forward()
 
 
@@ -122,8 +149,6 @@ def _workload(
     trust_domain: str,
     address: str | None,
     recorded: tuple[str, ...],
-    *,
-    egress: bool,
 ) -> Iterator[Resource]:
     # rules of HTTP ports travel in routes: the listener's version depends on those of TCP ports alone
     if listener := listeners.inbound(identity, inbound, permissions, trust_domain, address):
@@ -133,7 +158,7 @@ def _workload(
         if port.protocol.is_http:
             yield routes.inbound(identity, port.port, permissions, trust_domain, recorded)
     if address is not None:
-        yield listeners.outbound_explicit(address, egress=egress)
+        yield listeners.outbound_explicit(address)
 
 
 def _asked_for(built: list[Resource]) -> Iterator[Resource]:

@@ -36,12 +36,12 @@ def forward() -> Resource:
         name="envoy.clusters.dynamic_forward_proxy", typed_config=pack(ClusterConfig(dns_cache_config=_DNS))
     )
     message = Cluster(
-        name=names.EGRESS_CLUSTER,
+        name=names.EGRESS_BY_NAME,
         cluster_type=lookup,
         lb_policy=Cluster.CLUSTER_PROVIDED,
         connect_timeout=_CONNECT_TIMEOUT,
     )
-    return Resource.of(names.EGRESS_CLUSTER, message)
+    return Resource.of(names.EGRESS_BY_NAME, message)
 
 
 def lookup_filter() -> HttpFilter:

@@ -21,8 +21,11 @@ from meshlab.dataplane.envoy import hcm, names
 from meshlab.dataplane.envoy.access_log import tcp_log
 from meshlab.dataplane.envoy.direct import reaches
 from meshlab.dataplane.envoy.endpoints import socket_address
+from meshlab.dataplane.envoy.outside import chains as outside_chains
+from meshlab.dataplane.envoy.outside import inspector
 from meshlab.dataplane.envoy.rbac import tcp_sources
 from meshlab.dataplane.envoy.secrets import HTTP1, HTTP2, NEEDS, anybody_of, pack, server_tls
+from meshlab.mesh.egress import EgressRule
 from meshlab.mesh.exchange import Side
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.rules import Permission
@@ -78,9 +81,9 @@ def inbound(
     return Resource.of(names.INBOUND_LISTENER, listener, needs=tuple(needs))
 
 
-def outbound_explicit(address: str, *, egress: bool) -> Resource:
+def outbound_explicit(address: str) -> Resource:
     """What the app sends to its explicit proxy; the routes tell Services apart by name."""
-    traffic = hcm.outbound(names.EXPLICIT_ROUTES, forward=egress)
+    traffic = hcm.outbound(names.EXPLICIT_ROUTES, forward=True)
     listener = Listener(
         name=names.OUTBOUND_LISTENER,
         address=socket_address(address, names.OUTBOUND_PORT),
@@ -90,9 +93,16 @@ def outbound_explicit(address: str, *, egress: bool) -> Resource:
 
 
 def outbound_redirected(
-    services: Iterable[OutboundService], clusters: tuple[UpstreamCluster, ...], *, egress: bool
+    services: Iterable[OutboundService],
+    clusters: tuple[UpstreamCluster, ...],
+    *,
+    egress: bool,
+    outside: tuple[EgressRule, ...] = (),
 ) -> Resource | None:
-    """What the app sends anywhere: the address and port it was meant for say which Service is called, or which pod."""
+    """What the app sends anywhere: the address and port it was meant for say which Service is called, or which pod.
+
+    What is neither leaves the mesh, if all may (`egress`) or a rule has it (`outside`).
+    """
     chains: list[FilterChain] = []
     needs: list[tuple[TypeUrl, str]] = []
     taken: set[tuple[str, int]] = set()
@@ -116,13 +126,17 @@ def outbound_redirected(
         http = reach.cluster.protocol.is_http
         traffic = hcm.outbound(routes) if http else _tcp([(to, 1)], Side.CLIENT)
         needs.append((names.ROUTES, routes) if http else (names.CLUSTER, to))
+        taken.update((address, reach.port) for address in reach.addresses)
         chains.append(_meant_for(f"{to}|{reach.port}", reach.addresses, reach.port, traffic))
+    for chain, need in outside_chains(outside, taken):
+        chains.append(chain)
+        needs.append(need)
     if not chains and not egress:
         return None
     listener = Listener(
         name=names.OUTBOUND_LISTENER,
         address=socket_address(_ANY, names.OUTBOUND_PORT),
-        listener_filters=[_ORIGINAL_DST],
+        listener_filters=[_ORIGINAL_DST, *([asked] if (asked := inspector(outside)) else ())],
         filter_chains=chains,
     )
     if egress:

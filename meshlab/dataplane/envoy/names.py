@@ -31,6 +31,9 @@ INBOUND_LISTENER = "inbound-listener"
 OUTBOUND_LISTENER = "outbound-listener"
 EXPLICIT_ROUTES = "rds-outbound"
 EGRESS_CLUSTER = "egress"
+"""The address that a redirected connection was meant for."""
+EGRESS_BY_NAME = "egress|by-name"
+"""The host that a request names."""
 
 SVID_SECRET = "svid"  # noqa: S105
 """Each proxy's own certificate has this name, so that none can ask for another's."""
@@ -64,6 +67,11 @@ def direct_cluster(upstream: object) -> str:
 def direct_routes(upstream: object) -> str:
     """The routes of connections to such a pod."""
     return f"rds-outbound.{upstream}{DIRECT}"
+
+
+def egress_routes(region: str) -> str:
+    """The routes of calls to a port, or to a range of addresses, outside the mesh."""
+    return f"rds-egress.{region}"
 
 
 def inbound_routes(identity: object, port: int) -> str:

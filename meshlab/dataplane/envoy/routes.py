@@ -6,7 +6,7 @@ would be a surprise. Retried is only what can't have reached an app (see `docs/d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from envoy.config.core.v3.base_pb2 import DataSource, HeaderValue, HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import (
@@ -40,7 +40,7 @@ UNREACHED = "x-meshlab-unreached"
 _EVERYTHING = RouteMatch(prefix="/")
 _NO_TIMEOUT = Duration()
 _HTTP_PORT = 80
-_OUTSIDE = Route(match=_EVERYTHING, route=RouteAction(cluster=names.EGRESS_CLUSTER, timeout=_NO_TIMEOUT))
+_OUTSIDE = Route(match=_EVERYTHING, route=RouteAction(cluster=names.EGRESS_BY_NAME, timeout=_NO_TIMEOUT))
 _NOWHERE = Route(
     match=_EVERYTHING,
     direct_response=DirectResponseAction(
@@ -57,8 +57,13 @@ def outbound(service: OutboundService) -> Resource:
     return Resource.of(name, message, needs=_clusters_of([service]))
 
 
-def outbound_explicit(services: Iterable[OutboundService], *, egress: bool) -> Resource:
-    """The routes of a proxy that its app calls by name: Services are told apart by host and port."""
+def outbound_explicit(
+    services: Iterable[OutboundService], *, egress: bool, outside: Sequence[VirtualHost] = ()
+) -> Resource:
+    """The routes of a proxy that its app calls by name: Services are told apart by host and port.
+
+    `outside`: the hosts outside the mesh that may be called where not all may.
+    """
     called = [service for service in services if service.protocol.is_http]
     hosts, taken = [], set[str]()
     for service in called:
@@ -66,10 +71,11 @@ def outbound_explicit(services: Iterable[OutboundService], *, egress: bool) -> R
         taken.update(domains)
         if domains:
             hosts.append(_virtual_host(service, domains))
+    hosts += [host for host in outside if taken.isdisjoint(host.domains)]
     hosts.append(VirtualHost(name="elsewhere", domains=["*"], routes=[_OUTSIDE if egress else _NOWHERE]))
     message = RouteConfiguration(name=names.EXPLICIT_ROUTES, virtual_hosts=hosts)
-    outside = ((names.CLUSTER, names.EGRESS_CLUSTER),) if egress else ()
-    return Resource.of(names.EXPLICIT_ROUTES, message, needs=(*_clusters_of(called), *outside))
+    by_name = ((names.CLUSTER, names.EGRESS_BY_NAME),) if egress or outside else ()
+    return Resource.of(names.EXPLICIT_ROUTES, message, needs=(*_clusters_of(called), *by_name))
 
 
 def inbound(
@@ -115,10 +121,11 @@ def _routes(weighted: WeightedRoute) -> Iterator[Route]:
         yield Route(match=_EVERYTHING, route=action)
         return
     for match in weighted.matches:
-        yield Route(match=_route_match(match), route=action)
+        yield Route(match=route_match(match), route=action)
 
 
-def _route_match(match: HttpMatch) -> RouteMatch:
+def route_match(match: HttpMatch) -> RouteMatch:
+    """A match in Envoy's words; all of its conditions have to hold."""
     headers: list[HeaderMatcher] = header_matchers(match)
     if match.path_regex is None:
         return RouteMatch(prefix="/", headers=headers)
