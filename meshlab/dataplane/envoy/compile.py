@@ -41,7 +41,6 @@ def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
         view.permissions,
         identity=workload.identity,
         trust_domain=trust_domain,
-        egress=view.egress,
         address=workload.address if workload.explicit_proxy else None,
         recorded=view.recorded_headers,
     )
