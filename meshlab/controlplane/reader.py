@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from meshlab.kube import Kind, Kube, Object, Ref, Reflector
-from meshlab.kube.objects import ENDPOINT_SLICE, MESH_CONFIG, NAMESPACE, NODE, POD, SERVICE, SERVICE_ACCOUNT
+from meshlab.kube.objects import CONFIG_MAP, ENDPOINT_SLICE, MESH_CONFIG, NAMESPACE, NODE, POD, SERVICE, SERVICE_ACCOUNT
+from meshlab.policy.overlay import CODE_LABEL
 
 log = logging.getLogger(__name__)
 
 CORE_KINDS = (SERVICE, ENDPOINT_SLICE, POD, SERVICE_ACCOUNT, NAMESPACE, NODE, MESH_CONFIG)
+_SELECTORS = {CONFIG_MAP: CODE_LABEL}
+"""Of kinds that are mostly none of ours, those with a label."""
 
 Store = Mapping[tuple[str, str], Object]
 """The newest objects of a kind by (namespace, name)."""
@@ -35,7 +38,10 @@ class Reader:
     """
 
     def __init__(self, kube: Kube, kinds: Iterable[Kind]) -> None:
-        self._reflectors = {kind: Reflector(kube, kind) for kind in dict.fromkeys((*CORE_KINDS, *kinds))}
+        self._reflectors = {
+            kind: Reflector(kube, kind, labels=_SELECTORS.get(kind, ""))
+            for kind in dict.fromkeys((*CORE_KINDS, *kinds))
+        }
         self._pending: list[Seen] = []
         self._arrived = asyncio.Event()
         self._unsynced = set(self._reflectors)

@@ -14,6 +14,7 @@ from meshlab.kube.objects import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.ingress import Callers
 from meshlab.mesh.latest import kept
+from meshlab.mesh.root_certificate import RootCertificate
 from meshlab.mesh.settings import Settings
 from meshlab.mesh.world import World
 from meshlab.policy.base import Facts, PolicyLanguage, joined
@@ -30,6 +31,7 @@ class Reading:
     world: World
     findings: tuple[Finding, ...]
     settings: Settings
+    roots: tuple[RootCertificate, ...] = ()
 
 
 class WorldReader:
@@ -71,12 +73,16 @@ class WorldReader:
             permissive=settings.permissive,
             trust_domain=self._trust_domain,
             egress=settings.egress,
+            upstream_settings=said.upstream_settings,
+            retries=said.retries,
+            proxies=settings.proxies,
             egress_rules=said.egress_rules,
             ingress_rules=said.ingress_rules,
             callers=self._callers,
             gateway_routes=said.gateway_routes,
+            overlays=said.overlays,
         )
-        return Reading(world, tuple(sorted(said.findings)), settings)
+        return Reading(world, tuple(sorted(said.findings)), settings, said.roots)
 
     def _read_policy(self, language: PolicyLanguage, last: Facts) -> Facts:
         kinds = dict.fromkeys((*language.kinds, *language.refers_to))

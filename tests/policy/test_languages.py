@@ -14,6 +14,7 @@ from meshlab.mesh.rules import Permission
 from meshlab.policy import languages
 from meshlab.policy.base import Facts, PolicyLanguage
 from meshlab.policy.osm import Osm
+from meshlab.policy.overlay import Overlays
 from meshlab.policy.smi import Smi
 
 LETTER = Kind("letters.example.com/v1", "Letter", "letters")
@@ -52,7 +53,7 @@ def broken(kind: Kind) -> Object:
     }
 
 
-@pytest.fixture(params=[Letters, Smi, Osm])
+@pytest.fixture(params=[Letters, Smi, Osm, Overlays])
 def language(request) -> PolicyLanguage:
     return request.param()
 
@@ -88,4 +89,4 @@ def test_a_finding_names_code_object_field_and_cure(language):
 
 
 def test_every_language_is_found_by_entry_point():
-    assert [type(language) for language in languages()] == [Osm, Smi]
+    assert [type(language) for language in languages()] == [Osm, Overlays, Smi]
