@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
 
 from meshlab.kube import Kind, Object
 from meshlab.kube.objects import (
@@ -17,6 +19,7 @@ from meshlab.kube.objects import (
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.rules import Permission, Split
 from meshlab.policy.base import Facts
+from meshlab.policy.memory import Memory
 from meshlab.policy.objects import Objects, group_of, same, younger
 from meshlab.policy.report import Report
 from meshlab.policy.schema import crd
@@ -32,37 +35,61 @@ class Smi:
     kinds: tuple[Kind, ...] = (TRAFFIC_TARGET, TRAFFIC_SPLIT, HTTP_ROUTE_GROUP, TCP_ROUTE, UDP_ROUTE)
     refers_to: tuple[Kind, ...] = (SERVICE, SERVICE_ACCOUNT)
 
+    def __init__(self) -> None:
+        self._memory: Memory[_Said] = Memory()
+
     def crds(self) -> list[Object]:
         """The five CRDs."""
         return [crd(file) for file in _CRDS]
 
     def read(self, objects: Iterable[Object]) -> Facts:
         """What all SMI objects together say. Of two splits that claim the same calls, the older one counts."""
-        known = Objects(objects)
-        routes = Routes(known)
-        permissions: list[Permission] = []
-        splits: list[Split] = []
-        findings: list[Finding] = []
-        for kind in self.kinds:
-            for obj in known.of(kind.kind):
-                report = _validate(obj, known, routes, splits)
-                findings += report.findings
-                if report.refused:
-                    continue
-                if kind is TRAFFIC_TARGET:
-                    permissions.append(traffic_target.read(obj, routes))
-                elif kind is TRAFFIC_SPLIT:
-                    splits.append(traffic_split.read(obj, routes))
-        return Facts(tuple(permissions), tuple(splits), findings=tuple(findings))
+        return _read(Objects(objects), self._memory)
 
     def validate(self, obj: Object, others: Iterable[Object]) -> list[Finding]:
         """What is wrong with one SMI object. A split is held against those that are there already."""
         if not any(kind.kind == obj["kind"] and kind.group == group_of(obj) for kind in self.kinds):
             return []
         before = [other for other in others if not same(other, obj)]
-        splits = self.read(other for other in before if not younger(other, obj)).splits
+        splits = _read(Objects(other for other in before if not younger(other, obj)), Memory()).splits
         known = Objects([*before, obj])
         return _validate(obj, known, Routes(known), splits).findings
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one object says, and what is wrong with it."""
+
+    findings: tuple[Finding, ...]
+    fact: Permission | Split | None
+
+
+def _read(known: Objects, memory: Memory[_Said]) -> Facts:
+    reading = memory.begin(known)
+    permissions: list[Permission] = []
+    splits: list[Split] = []
+    findings: list[Finding] = []
+    for kind in Smi.kinds:
+        for obj in known.of(kind.kind):
+            older = splits if kind is TRAFFIC_SPLIT else ()
+            said = reading.of(obj, partial(_read_one, obj, tuple(older)), *older)
+            findings += said.findings
+            if isinstance(said.fact, Permission):
+                permissions.append(said.fact)
+            elif isinstance(said.fact, Split):
+                splits.append(said.fact)
+    return Facts(tuple(permissions), tuple(splits), findings=tuple(findings))
+
+
+def _read_one(obj: Object, older: tuple[Split, ...], known: Objects) -> _Said:
+    routes = Routes(known)
+    report = _validate(obj, known, routes, older)
+    fact: Permission | Split | None = None
+    if not report.refused and obj["kind"] == TRAFFIC_TARGET.kind:
+        fact = traffic_target.read(obj, routes)
+    elif not report.refused and obj["kind"] == TRAFFIC_SPLIT.kind:
+        fact = traffic_split.read(obj, routes)
+    return _Said(tuple(report.findings), fact)
 
 
 def _validate(obj: Object, known: Objects, routes: Routes, splits: Iterable[Split]) -> Report:
