@@ -70,7 +70,9 @@ async def call_on(
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode(errors="surrogateescape"))
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     found = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
-    if "content-length" in found:
+    if method == "HEAD":
+        body = b""
+    elif "content-length" in found:
         body = await reader.readexactly(int(found["content-length"]))
     elif found.get("transfer-encoding") == "chunked":
         body = b""
@@ -107,6 +109,11 @@ class Pod:
     @property
     def full_name(self) -> str:
         return f"{self.workload.namespace}/{self.workload.name}"
+
+    def endpoint(self, port: int) -> Endpoint:
+        workload = self.workload
+        identity = workload.identity if workload.meshed else None
+        return Endpoint(self.address, port, identity, workload.meshed, self.full_name)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The app: answers each request with the pod's name and remembers its headers."""
@@ -159,6 +166,8 @@ class Mesh:
         self.egress = False
         self.services: dict[str, list[str]] = {}
         self.protocol = Protocol.HTTP
+        self.more_ports: dict[int, tuple[int, Protocol]] = {}
+        """Besides 14001: each Service's further ports, with the app's own and what it carries. Set before any pod."""
         self.port = names.XDS_PORT
         self.host = f"127.{random.randint(130, 250)}.{random.randint(1, 250)}"
         self._next = 2
@@ -191,16 +200,19 @@ class Mesh:
     async def pod(
         self, name: str, account: str = "", *, meshed: bool = True, app: bool = True, envoy: bool = True
     ) -> Pod:
-        """A pod `name` in the namespace of the same name as its account, running."""
-        account = account or name
-        identity = Identity(account, account)
+        """A pod `name`, running as an account in the namespace of the same name, or as ``namespace/account``."""
+        namespace, _, account = (account or name).rpartition("/")
+        namespace = namespace or account
+        identity = Identity(namespace, account)
         address = f"{self.host}.{self._next}"
         self._next += 1
-        workload = Workload(account, name, identity, address=address, meshed=meshed, explicit_proxy=True)
+        workload = Workload(namespace, name, identity, address=address, meshed=meshed, explicit_proxy=True)
         pod = self.pods[name] = Pod(workload)
         if app:
             pod.server = await asyncio.start_server(pod.serve, address, pod.port)
             self._stack.callback(pod.server.close)
+            for port, _ in self.more_ports.values():
+                self._stack.callback((await asyncio.start_server(pod.serve, address, port)).close)
         if identity not in self.svids:
             self.svids[identity] = await new_svid(self.ca, identity)
         if meshed and envoy:
@@ -241,24 +253,18 @@ class Mesh:
             await pod.envoy.wait()
 
     def service(self, name: str, *pods: str) -> None:
-        """Service `namespace/name` on port 14001 in front of these pods."""
+        """Service `namespace/name` in front of these pods, on port 14001 and `more_ports`."""
         self.services[name] = list(pods)
 
     def world(self) -> World:
         services = []
         for number, (name, pods) in enumerate(sorted(self.services.items())):
-            endpoints = tuple(
-                Endpoint(
-                    p.address,
-                    p.port,
-                    p.workload.identity if p.workload.meshed else None,
-                    p.workload.meshed,
-                    p.full_name,
-                )
-                for p in (self.pods[pod] for pod in pods)
+            behind = [self.pods[pod] for pod in pods]
+            ports = tuple(
+                ServicePort(port, str(port), protocol, tuple(p.endpoint(target) for p in behind))
+                for port, (target, protocol) in {14001: (14001, self.protocol), **self.more_ports}.items()
             )
-            port = ServicePort(14001, "http", self.protocol, endpoints)
-            services.append(Service(ServiceName(*name.split("/")), (f"{self.host}.{200 + number}",), (port,)))
+            services.append(Service(ServiceName(*name.split("/")), (f"{self.host}.{200 + number}",), ports))
         return World(
             services=tuple(services),
             workloads=tuple(p.workload for p in self.pods.values()),
