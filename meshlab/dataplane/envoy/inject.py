@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CONTAINER = "envoy"
 INIT_CONTAINER = "osm-init"
 UUID_LABEL = "osm-proxy-uuid"
+GATEWAY_LABEL = "meshlab.dev/gateway"
+"""A pod that is all proxy: what a sidecar has to be told goes into the container it brings."""
 INTERCEPTION = "meshlab.dev/interception"
 AUDIENCE = "meshlab"
 FOLDER = "/var/run/meshlab/proxy"
@@ -38,6 +40,9 @@ def inject(pod: Object, settings: SidecarSettings) -> Object:
     Pure, but for a fresh proxy uuid.
     """
     spec = pod["spec"]
+    metadata = pod.get("metadata") or {}
+    if GATEWAY_LABEL in (metadata.get("labels") or ()) and metadata.get("namespace") == settings.controller_namespace:
+        return _gateway(pod, settings)
     init = spec.get("initContainers") or []
     if any(container["name"] == CONTAINER for container in (*init, *spec["containers"])):
         return pod
@@ -50,19 +55,38 @@ def inject(pod: Object, settings: SidecarSettings) -> Object:
         # First of all: what the pod's own init containers do goes through the proxy, too.
         others, theirs = _proxied(result["spec"].get("initContainers") or [], settings)
         result["spec"]["containers"] = apps
-        init = [*redirection, {**_sidecar(pod, settings, [*probes, *theirs]), **_FROM_START_TO_END}, *others]
+        init = [*redirection, {**_sidecar(pod, settings, [*probes, *theirs], _mark(settings)), **_FROM_START_TO_END}, *others]
     else:
         # Last: there is no proxy yet that the pod's own init containers could go through.
-        result["spec"]["containers"] = [*apps, _sidecar(pod, settings, probes)]
+        result["spec"]["containers"] = [*apps, _sidecar(pod, settings, probes, _mark(settings))]
         init = [*init, *redirection]
     if init:
         result["spec"]["initContainers"] = init
     result["spec"]["volumes"] = [*(spec.get("volumes") or ()), *_volumes()]
-    metadata = result.setdefault("metadata", {})
+    _mark_injected(result, settings)
+    return result
+
+
+def _gateway(pod: Object, settings: SidecarSettings) -> Object:
+    """The pod with the sidecar in place of its container `envoy`, which keeps its own ports and resources."""
+    result: Object = deepcopy(dict(pod))
+    sidecar = _sidecar(pod, settings, [], mark=0)
+    containers = result["spec"]["containers"]
+    for index, container in enumerate(containers):
+        if container["name"] == CONTAINER:
+            ports = [*(container.get("ports") or ()), *sidecar["ports"]]
+            kept = {key: container[key] for key in ("image", "resources") if key in container}
+            containers[index] = {**sidecar, **kept, "ports": ports}
+    result["spec"]["volumes"] = [*(pod["spec"].get("volumes") or ()), *_volumes()]
+    _mark_injected(result, settings)
+    return result
+
+
+def _mark_injected(pod: Object, settings: SidecarSettings) -> None:
+    metadata = pod.setdefault("metadata", {})
     metadata["labels"] = {**(metadata.get("labels") or {}), UUID_LABEL: str(uuid4())}
     interception = "explicit" if settings.explicit else "redirect"
     metadata["annotations"] = {**(metadata.get("annotations") or {}), INTERCEPTION: interception}
-    return result
 
 
 def _proxied(containers: list[dict[str, Any]], settings: SidecarSettings) -> tuple[list[dict[str, Any]], list[Probe]]:
@@ -100,7 +124,7 @@ def _interception(pod: Object, settings: SidecarSettings) -> dict[str, Any]:
     }
 
 
-def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe]) -> dict[str, Any]:
+def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe], mark: int) -> dict[str, Any]:
     account = pod["spec"].get("serviceAccountName") or "default"
     controller = f"spiffe://{settings.trust_domain}/ns/{settings.controller_namespace}/sa/{settings.controller_account}"
     mark = _mark(settings)
