@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.base_pb2 import TransportSocket
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
@@ -14,9 +13,12 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from meshlab.dataplane.envoy import names
 from meshlab.dataplane.envoy.endpoints import assignment, at
+from meshlab.dataplane.envoy.limits import circuit_breakers
 from meshlab.dataplane.envoy.secrets import ADS, HTTP1, HTTP2, NEEDS, client_tls, pack
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.proxy_settings import Tls
 from meshlab.mesh.service import Protocol
+from meshlab.mesh.upstream_setting import Limits
 from meshlab.mesh.view import UpstreamCluster
 from meshlab.xds import Resource
 
@@ -26,7 +28,7 @@ _CONNECTION_LIFE = Duration(seconds=600)
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def upstream(cluster: UpstreamCluster, trust_domain: str) -> Resource:
+def upstream(cluster: UpstreamCluster, trust_domain: str, tls: Tls) -> Resource:
     """A Service port. Meshed endpoints are spoken to by mutual TLS, others plainly, each told by its metadata."""
     name = str(cluster.upstream)
     endpoints = ((names.ENDPOINTS, name),)
@@ -34,23 +36,23 @@ def upstream(cluster: UpstreamCluster, trust_domain: str) -> Resource:
         name=name,
         type=Cluster.EDS,
         eds_cluster_config=Cluster.EdsClusterConfig(eds_config=ADS),
-        connect_timeout=_CONNECT_TIMEOUT,
-        circuit_breakers=_NO_LIMITS,
+        connect_timeout=_connect_timeout(cluster.limits),
+        circuit_breakers=circuit_breakers(cluster.limits),
     )
     meshed = [endpoint for endpoint in cluster.endpoints if endpoint.meshed]
     speaks: list[str] = []
     if cluster.protocol.is_http:
         two = cluster.protocol is Protocol.GRPC or len(meshed) == len(cluster.endpoints)
-        message.typed_extension_protocol_options[_HTTP].CopyFrom(pack(_http(two=two)))
+        message.typed_extension_protocol_options[_HTTP].CopyFrom(pack(_http(two=two, limits=cluster.limits)))
         speaks = [HTTP2 if two else HTTP1]
     if not cluster.identities:
         return Resource.of(name, message, needs=endpoints, renews=endpoints)
     expected = [identity.spiffe_id(trust_domain) for identity in cluster.identities]
-    tls = client_tls(cluster.upstream.sni, expected, speaks)
+    socket = client_tls(cluster.upstream.sni, expected, speaks, tls)
     if len(meshed) == len(cluster.endpoints):
-        message.transport_socket.CopyFrom(tls)
+        message.transport_socket.CopyFrom(socket)
     else:
-        message.transport_socket_matches.extend(_by_metadata(tls))
+        message.transport_socket_matches.extend(_by_metadata(socket))
     return Resource.of(name, message, needs=(*endpoints, *NEEDS), renews=endpoints)
 
 
@@ -69,26 +71,25 @@ def local(identity: Identity, port: int, protocol: Protocol, address: str) -> Re
     return Resource.of(name, message)
 
 
-def _no_limits() -> CircuitBreakers:
-    """Envoy's own limits (three retries at a time, 1,024 requests) are low enough to be met by accident."""
-    most = UInt32Value(value=2**32 - 1)
-    thresholds = CircuitBreakers.Thresholds(
-        max_connections=most, max_pending_requests=most, max_requests=most, max_retries=most
-    )
-    return CircuitBreakers(thresholds=[thresholds])
+def _connect_timeout(limits: Limits | None) -> Duration:
+    if limits is None or limits.connect_timeout is None:
+        return _CONNECT_TIMEOUT
+    timeout = Duration()
+    timeout.FromTimedelta(limits.connect_timeout)
+    return timeout
 
 
-_NO_LIMITS = _no_limits()
-
-
-def _http(*, two: bool) -> UpstreamHttp:
+def _http(*, two: bool, limits: Limits | None = None) -> UpstreamHttp:
     """HTTP/2 between sidecars; HTTP/1.1 as soon as an app may be at the other end (unless it speaks gRPC)."""
     explicit = UpstreamHttp.ExplicitHttpConfig(
         http2_protocol_options=Http2ProtocolOptions() if two else None,
         http_protocol_options=None if two else Http1ProtocolOptions(),
     )
+    common = HttpProtocolOptions(max_connection_duration=_CONNECTION_LIFE)
+    if limits and limits.requests_per_connection:
+        common.max_requests_per_connection.value = limits.requests_per_connection
     return UpstreamHttp(
-        common_http_protocol_options=HttpProtocolOptions(max_connection_duration=_CONNECTION_LIFE),
+        common_http_protocol_options=common,
         explicit_http_config=explicit,
     )
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshlab.dataplane.base import Credentials
-from meshlab.dataplane.envoy import clusters, direct, endpoints, listeners, names, routes, secrets
+from meshlab.dataplane.envoy import clusters, direct, endpoints, helpers, listeners, names, routes, secrets
 from meshlab.dataplane.envoy import egress as egress_clusters
 from meshlab.dataplane.envoy.once import once
 from meshlab.dataplane.envoy.outside import hosts_by_name
 from meshlab.dataplane.envoy.outside import routes as outside_routes
 from meshlab.mesh.egress import EgressRule
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.proxy_settings import ProxySettings
 from meshlab.mesh.rules import Permission
 from meshlab.mesh.view import InboundPort, OutboundService, ProxyView, UpstreamCluster
 from meshlab.xds import Part, Resource, Snapshot
@@ -35,7 +36,14 @@ def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
     """All resources of one proxy. Only the holder of its workload's identity may read them."""
     workload, trust_domain = view.workload, view.trust_domain
     mesh_of = _called_by_name if workload.explicit_proxy else _redirected
-    mesh = mesh_of(view.outbound, view.clusters, view.outside, trust_domain=trust_domain, egress=view.egress)
+    mesh = mesh_of(
+        view.outbound,
+        view.clusters,
+        view.outside,
+        trust_domain=trust_domain,
+        egress=view.egress,
+        settings=view.settings,
+    )
     own = _own(
         view.inbound,
         view.permissions,
@@ -43,6 +51,7 @@ def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
         trust_domain=trust_domain,
         address=workload.address if workload.explicit_proxy else None,
         recorded=view.recorded_headers,
+        settings=view.settings,
     )
     secret = any((names.SECRET, names.SVID_SECRET) in part.unmet for part in (mesh, own))
     parts = (mesh, own, _secrets(credentials) if secret else EMPTY)
@@ -57,9 +66,10 @@ def _redirected(
     *,
     trust_domain: str,
     egress: bool,
+    settings: ProxySettings,
 ) -> Part:
     """The mesh and what is outside, for proxies that the kernel sends everything to."""
-    return Part(_asked_for([*_mesh_redirected(outbound, upstreams, outside, trust_domain, egress=egress)]))
+    return Part(_asked_for([*_mesh_redirected(outbound, upstreams, outside, trust_domain, settings, egress=egress)]))
 
 
 @once
@@ -70,9 +80,10 @@ def _called_by_name(
     *,
     trust_domain: str,
     egress: bool,
+    settings: ProxySettings,
 ) -> Part:
     """The same for explicit proxies, which are told hosts by name. They carry HTTP only."""
-    return Part(_mesh_called_by_name(outbound, upstreams, outside, trust_domain, egress=egress))
+    return Part(_mesh_called_by_name(outbound, upstreams, outside, trust_domain, settings, egress=egress))
 
 
 @once
@@ -84,9 +95,10 @@ def _own(
     trust_domain: str,
     address: str | None,
     recorded: tuple[str, ...],
+    settings: ProxySettings,
 ) -> Part:
     """What a workload's proxies are told of it. `address`: of the one pod, where nothing redirects."""
-    built = _workload(inbound, permissions, identity, trust_domain, address, recorded)
+    built = _workload(inbound, permissions, identity, trust_domain, address, recorded, settings)
     return Part(_asked_for([*built]))
 
 
@@ -101,16 +113,19 @@ def _mesh_redirected(
     upstreams: tuple[UpstreamCluster, ...],
     outside: tuple[EgressRule, ...],
     trust_domain: str,
+    settings: ProxySettings,
     *,
     egress: bool,
 ) -> Iterator[Resource]:
     for cluster in upstreams:
-        yield _upstream_cluster(cluster, trust_domain=trust_domain)
+        yield _upstream_cluster(cluster, trust_domain=trust_domain, tls=settings.tls)
         yield _upstream_endpoints(cluster, explicit=False)
-        yield _direct_cluster(cluster, trust_domain=trust_domain)
+        yield _direct_cluster(cluster, trust_domain=trust_domain, tls=settings.tls)
         if cluster.protocol.is_http:
             yield _direct_routes(cluster)
-    if listener := listeners.outbound_redirected(outbound, upstreams, egress=egress, outside=outside):
+    if listener := listeners.outbound_redirected(
+        outbound, upstreams, egress=egress, outside=outside, traces=settings.tracing
+    ):
         yield listener
     for service in outbound:
         if service.protocol.is_http:
@@ -128,12 +143,13 @@ def _mesh_called_by_name(
     upstreams: tuple[UpstreamCluster, ...],
     outside: tuple[EgressRule, ...],
     trust_domain: str,
+    settings: ProxySettings,
     *,
     egress: bool,
 ) -> Iterator[Resource]:
     for cluster in upstreams:
         if cluster.protocol.is_http:
-            yield _upstream_cluster(cluster, trust_domain=trust_domain)
+            yield _upstream_cluster(cluster, trust_domain=trust_domain, tls=settings.tls)
             yield _upstream_endpoints(cluster, explicit=True)
     hosts = hosts_by_name(outside)
     yield routes.outbound_explicit(outbound, egress=egress, outside=hosts)
@@ -148,16 +164,22 @@ def _workload(
     trust_domain: str,
     address: str | None,
     recorded: tuple[str, ...],
+    settings: ProxySettings,
 ) -> Iterator[Resource]:
     # rules of HTTP ports travel in routes: the listener's version depends on those of TCP ports alone
-    if listener := listeners.inbound(identity, inbound, permissions, trust_domain, address):
+    if listener := listeners.inbound(identity, inbound, permissions, trust_domain, address, settings):
         yield listener
     for port in inbound:
         yield clusters.local(identity, port.port, port.protocol, address or "127.0.0.1")
         if port.protocol.is_http:
-            yield routes.inbound(identity, port.port, permissions, trust_domain, recorded)
+            for rates in dict.fromkeys((None, *port.by_rates())):
+                yield routes.inbound(identity, port.port, permissions, trust_domain, recorded, rates)
     if address is not None:
-        yield listeners.outbound_explicit(address)
+        yield listeners.outbound_explicit(address, settings.tracing)
+    if settings.authorization:
+        yield helpers.authorization_cluster(settings.authorization)
+    if settings.tracing:
+        yield helpers.tracing_cluster(settings.tracing)
 
 
 def _asked_for(built: list[Resource]) -> Iterator[Resource]:

@@ -18,6 +18,7 @@ from google.protobuf.duration_pb2 import Duration
 from meshlab.dataplane.envoy import names
 from meshlab.dataplane.envoy.clusters import upstream
 from meshlab.dataplane.envoy.secrets import NEEDS
+from meshlab.mesh.proxy_settings import Tls
 from meshlab.mesh.view import UpstreamCluster
 from meshlab.xds import Resource
 
@@ -44,11 +45,11 @@ def reaches(clusters: Iterable[UpstreamCluster], taken: Iterable[tuple[str, int]
             yield Reach(cluster, port, tuple(addresses))
 
 
-def direct_cluster(cluster: UpstreamCluster, trust_domain: str) -> Resource:
+def direct_cluster(cluster: UpstreamCluster, trust_domain: str, tls: Tls) -> Resource:
     """The Service port's cluster, its identities and TLS; but the address is the connection's own."""
     meshed = tuple(endpoint for endpoint in cluster.endpoints if endpoint.meshed)
     message = Cluster()
-    upstream(replace(cluster, endpoints=meshed), trust_domain).message().Unpack(message)
+    upstream(replace(cluster, endpoints=meshed), trust_domain, tls).message().Unpack(message)
     message.name = names.direct_cluster(cluster.upstream)
     message.ClearField("eds_cluster_config")
     message.type = Cluster.ORIGINAL_DST

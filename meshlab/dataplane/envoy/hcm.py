@@ -18,18 +18,22 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from meshlab.dataplane.envoy.access_log import http_log
 from meshlab.dataplane.envoy.egress import lookup_filter
+from meshlab.dataplane.envoy.helpers import authorization_filter, tracing
+from meshlab.dataplane.envoy.limits import rate_filter
 from meshlab.dataplane.envoy.rbac import deny_all
 from meshlab.dataplane.envoy.recording import recording_filter
-from meshlab.dataplane.envoy.routes import RBAC_FILTER, unreached_header
+from meshlab.dataplane.envoy.retries import unreached_header
+from meshlab.dataplane.envoy.routes import RBAC_FILTER
 from meshlab.dataplane.envoy.secrets import ADS, pack
 from meshlab.mesh.exchange import Side
+from meshlab.mesh.proxy_settings import Collector, ProxySettings
 
 _FILTER = "envoy.filters.network.http_connection_manager"
 _NEVER = Duration()
 _ROUTER = HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router()))
 
 
-def outbound(routes: str, *, forward: bool = False) -> Filter:
+def outbound(routes: str, *, forward: bool = False, traces: Collector | None = None) -> Filter:
     """What the app sends. Absolute URLs are what an app writes that knows of its proxy; `forward` lets it
     name hosts outside the mesh.
     """
@@ -41,11 +45,12 @@ def outbound(routes: str, *, forward: bool = False) -> Filter:
         access_log=[http_log(Side.CLIENT)],
         stream_idle_timeout=_NEVER,
         server_header_transformation=HttpConnectionManager.PASS_THROUGH,
+        tracing=tracing(traces) if traces else None,
     )
     return Filter(name=_FILTER, typed_config=pack(manager))
 
 
-def inbound(routes: str) -> Filter:
+def inbound(routes: str, settings: ProxySettings) -> Filter:
     """What other proxies send. The path is normalised before it is judged, so that what RBAC saw is what the
     app sees; the app is told the caller's identity in ``x-forwarded-client-cert``.
     """
@@ -53,7 +58,13 @@ def inbound(routes: str) -> Filter:
     manager = HttpConnectionManager(
         stat_prefix="inbound",
         rds=Rds(route_config_name=routes, config_source=ADS),
-        http_filters=[recording_filter(), HttpFilter(name=RBAC_FILTER, typed_config=pack(deny_all())), _ROUTER],
+        http_filters=[
+            recording_filter(),
+            HttpFilter(name=RBAC_FILTER, typed_config=pack(deny_all())),
+            rate_filter(),
+            *([authorization_filter(settings.authorization)] if settings.authorization else ()),
+            _ROUTER,
+        ],
         access_log=[http_log(Side.SERVER)],
         stream_idle_timeout=_NEVER,
         normalize_path=BoolValue(value=True),
@@ -61,6 +72,7 @@ def inbound(routes: str) -> Filter:
         forward_client_cert_details=HttpConnectionManager.SANITIZE_SET,
         set_current_client_cert_details=set_details,
         local_reply_config=LocalReplyConfig(mappers=[_UNREACHED]),
+        tracing=tracing(settings.tracing) if settings.tracing else None,
     )
     return Filter(name=_FILTER, typed_config=pack(manager))
 

@@ -21,6 +21,7 @@ from meshlab.dataplane.envoy import hcm, names
 from meshlab.dataplane.envoy.access_log import tcp_log
 from meshlab.dataplane.envoy.direct import reaches
 from meshlab.dataplane.envoy.endpoints import socket_address
+from meshlab.dataplane.envoy.limits import connection_rate
 from meshlab.dataplane.envoy.outside import chains as outside_chains
 from meshlab.dataplane.envoy.outside import inspector
 from meshlab.dataplane.envoy.rbac import tcp_sources
@@ -28,6 +29,7 @@ from meshlab.dataplane.envoy.secrets import HTTP1, HTTP2, NEEDS, anybody_of, pac
 from meshlab.mesh.egress import EgressRule
 from meshlab.mesh.exchange import Side
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.proxy_settings import Collector, ProxySettings
 from meshlab.mesh.rules import Permission
 from meshlab.mesh.view import InboundPort, OutboundService, UpstreamCluster
 from meshlab.xds import Resource
@@ -46,30 +48,32 @@ def inbound(
     permissions: tuple[Permission, ...] | None,
     trust_domain: str,
     address: str | None,
+    settings: ProxySettings,
 ) -> Resource | None:
     """What comes in: mutual TLS always, and the SNI says which port it is for. None when nothing may."""
     chains: list[FilterChain] = []
     needs: list[tuple[TypeUrl, str]] = list(NEEDS)
-    for port in ports:
-        if not port.upstreams:
-            continue
+    for port, rates, upstreams in ((item, *way) for item in ports for way in item.by_rates().items()):
         if port.protocol.is_http:
-            routes = names.inbound_routes(identity, port.port)
-            tls, traffic = server_tls(anybody_of(trust_domain), [HTTP2, HTTP1]), hcm.inbound(routes)
+            routes = names.inbound_routes(identity, port.port, rates.name if rates else "")
+            tls = server_tls(anybody_of(trust_domain), [HTTP2, HTTP1], settings.tls)
+            traffic = hcm.inbound(routes, settings)
             needs.append((names.ROUTES, routes))
         elif allowed := tcp_sources(permissions, port.port, trust_domain):
             cluster = names.local_cluster(identity, port.port)
-            tls, traffic = server_tls(allowed, []), _tcp([(cluster, 1)], Side.SERVER)
+            tls, traffic = server_tls(allowed, [], settings.tls), _tcp([(cluster, 1)], Side.SERVER)
             needs.append((names.CLUSTER, cluster))
         else:
             continue  # nobody may use this TCP port: without a chain there is no handshake
         match = FilterChainMatch(
-            server_names=[upstream.sni for upstream in port.upstreams],
+            server_names=[upstream.sni for upstream in upstreams],
             transport_protocol="tls",
             application_protocols=[names.ALPN],
         )
-        name = f"{identity}|{port.port}"
-        chains.append(FilterChain(name=name, filter_chain_match=match, transport_socket=tls, filters=[traffic]))
+        name = f"{identity}|{port.port}" + (f"|{rates.name}" if rates else "")
+        first = [connection_rate(rates.name, rates.connections)] if rates and rates.connections else []
+        chain = FilterChain(name=name, filter_chain_match=match, transport_socket=tls, filters=[*first, traffic])
+        chains.append(chain)
     if not chains:
         return None
     listener = Listener(
@@ -81,9 +85,9 @@ def inbound(
     return Resource.of(names.INBOUND_LISTENER, listener, needs=tuple(needs))
 
 
-def outbound_explicit(address: str) -> Resource:
+def outbound_explicit(address: str, traces: Collector | None) -> Resource:
     """What the app sends to its explicit proxy; the routes tell Services apart by name."""
-    traffic = hcm.outbound(names.EXPLICIT_ROUTES, forward=True)
+    traffic = hcm.outbound(names.EXPLICIT_ROUTES, forward=True, traces=traces)
     listener = Listener(
         name=names.OUTBOUND_LISTENER,
         address=socket_address(address, names.OUTBOUND_PORT),
@@ -98,6 +102,7 @@ def outbound_redirected(
     *,
     egress: bool,
     outside: tuple[EgressRule, ...] = (),
+    traces: Collector | None = None,
 ) -> Resource | None:
     """What the app sends anywhere: the address and port it was meant for say which Service is called, or which pod.
 
@@ -114,7 +119,7 @@ def outbound_redirected(
             continue
         if service.protocol.is_http:
             routes = names.outbound_routes(service.upstream)
-            traffic = hcm.outbound(routes)
+            traffic = hcm.outbound(routes, traces=traces)
             needs.append((names.ROUTES, routes))
         else:
             shares = [(str(upstream), weight) for upstream, weight in service.routes[-1].backends if weight > 0]
@@ -124,7 +129,7 @@ def outbound_redirected(
     for reach in reaches(clusters, taken):
         to, routes = names.direct_cluster(reach.cluster.upstream), names.direct_routes(reach.cluster.upstream)
         http = reach.cluster.protocol.is_http
-        traffic = hcm.outbound(routes) if http else _tcp([(to, 1)], Side.CLIENT)
+        traffic = hcm.outbound(routes, traces=traces) if http else _tcp([(to, 1)], Side.CLIENT)
         needs.append((names.ROUTES, routes) if http else (names.CLUSTER, to))
         taken.update((address, reach.port) for address in reach.addresses)
         chains.append(_meant_for(f"{to}|{reach.port}", reach.addresses, reach.port, traffic))

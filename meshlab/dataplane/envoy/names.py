@@ -27,10 +27,16 @@ PROXY_UID = 1500
 PROXY_MARK = 1337
 """What it marks its connections with, where all of a pod runs as one user."""
 
+GATEWAY_HTTP, GATEWAY_HTTPS = "gateway-http", "gateway-https"
+GATEWAY_PORTS = {GATEWAY_HTTP: 8080, GATEWAY_HTTPS: 8443}
+GATEWAY_ROUTES = "rds-gateway"
+
 INBOUND_LISTENER = "inbound-listener"
 OUTBOUND_LISTENER = "outbound-listener"
 EXPLICIT_ROUTES = "rds-outbound"
 EGRESS_CLUSTER = "egress"
+AUTHORIZATION_CLUSTER = "authorization"
+TRACING_CLUSTER = "tracing"
 """The address that a redirected connection was meant for."""
 EGRESS_BY_NAME = "egress|by-name"
 """The host that a request names."""
@@ -74,9 +80,17 @@ def egress_routes(region: str) -> str:
     return f"rds-egress.{region}"
 
 
-def inbound_routes(identity: object, port: int) -> str:
-    """The routes, and who may use them, of a port of every workload that runs as an identity."""
-    return f"rds-inbound.{identity}|{port}"
+def inbound_routes(identity: object, port: int, setting: str = "") -> str:
+    """The routes, and who may use them, of a port of every workload that runs as an identity.
+
+    `setting` names what limits the requests of some Service there.
+    """
+    return f"rds-inbound.{identity}|{port}" + (f"|{setting}" if setting else "")
+
+
+def door_routes(identity: object, port: int, transport: str) -> str:
+    """The routes of callers from outside the mesh to such a port, and who of them may use them."""
+    return f"rds-ingress.{identity}|{port}|{transport}"
 
 
 def local_cluster(identity: object, port: int) -> str:

@@ -1,18 +1,17 @@
 """Which cluster gets a request? Outbound: the split of the Service called. Inbound: the app, if RBAC agrees.
 
 Route timeouts and stream idle timeouts are off: a mesh that cuts a slow answer after Envoy's 15 s default
-would be a surprise. Retried is only what can't have reached an app (see `docs/decisions`).
+would be a surprise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from envoy.config.core.v3.base_pb2 import DataSource, HeaderValue, HeaderValueOption
+from envoy.config.core.v3.base_pb2 import DataSource
 from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
     HeaderMatcher,
-    RetryPolicy,
     Route,
     RouteAction,
     RouteMatch,
@@ -20,22 +19,22 @@ from envoy.config.route.v3.route_components_pb2 import (
     WeightedCluster,
 )
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
-from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from meshlab.dataplane.envoy import names, recording
+from meshlab.dataplane.envoy.limits import RATE_FILTER, request_rate
 from meshlab.dataplane.envoy.rbac import header_matchers, http_rules
+from meshlab.dataplane.envoy.retries import UNREACHED, retry_policy
 from meshlab.dataplane.envoy.secrets import pack
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.rules import HttpMatch, Permission
+from meshlab.mesh.upstream_setting import Rates
 from meshlab.mesh.view import OutboundService, WeightedRoute
 from meshlab.xds import Resource
 
 RBAC_FILTER = "envoy.filters.http.rbac"
-UNREACHED = "x-meshlab-unreached"
-"""Set by the server's proxy on its own answer when the app could not be connected to."""
 
 _EVERYTHING = RouteMatch(prefix="/")
 _NO_TIMEOUT = Duration()
@@ -84,16 +83,22 @@ def inbound(
     permissions: tuple[Permission, ...] | None,
     trust_domain: str,
     recorded: tuple[str, ...] = (),
+    rates: Rates | None = None,
 ) -> Resource:
-    """The way to the app's port, and who may use it. Rules travel here so that they hold for the next request
-    on every open connection, where a changed listener would leave old connections with old rules.
+    """The way to the app's port, who may use it, and how often. Rules travel here so that they hold for the next
+    request on every open connection, where a changed listener would leave old connections with old rules.
     """
-    name = names.inbound_routes(identity, port)
+    name = names.inbound_routes(identity, port, rates.name if rates else "")
     action = RouteAction(cluster=names.local_cluster(identity, port), timeout=_NO_TIMEOUT)
-    message = RouteConfiguration(
-        name=name,
-        virtual_hosts=[VirtualHost(name=name, domains=["*"], routes=[Route(match=_EVERYTHING, route=action)])],
-    )
+    host = VirtualHost(name=name, domains=["*"])
+    for path, rate in rates.routes if rates else ():
+        route = Route(match=RouteMatch(safe_regex=RegexMatcher(regex=path)), route=action)
+        route.typed_per_filter_config[RATE_FILTER].CopyFrom(request_rate(rate))
+        host.routes.append(route)
+    host.routes.append(Route(match=_EVERYTHING, route=action))
+    if rates and rates.requests:
+        host.typed_per_filter_config[RATE_FILTER].CopyFrom(request_rate(rates.requests))
+    message = RouteConfiguration(name=name, virtual_hosts=[host])
     message.typed_per_filter_config[RBAC_FILTER].CopyFrom(pack(http_rules(permissions, port, trust_domain)))
     if recorded:
         message.typed_per_filter_config[recording.FILTER].CopyFrom(recording.keep(recorded))
@@ -105,7 +110,7 @@ def _virtual_host(service: OutboundService, domains: list[str]) -> VirtualHost:
         name=str(service.upstream),
         domains=domains,
         routes=[route for weighted in service.routes for route in _routes(weighted)],
-        retry_policy=_RETRY,
+        retry_policy=retry_policy(service.retry),
         response_headers_to_remove=[UNREACHED],
     )
 
@@ -148,22 +153,3 @@ def _clusters_of(services: Iterable[OutboundService]) -> tuple[tuple[str, str], 
         if weight > 0
     }
     return tuple((names.CLUSTER, name) for name in used)
-
-
-def unreached_header() -> HeaderValueOption:
-    """What the server's proxy adds to its answer when it could not connect to the app."""
-    return HeaderValueOption(header=HeaderValue(key=UNREACHED, value="1"))
-
-
-_RETRY = RetryPolicy(
-    retry_on="connect-failure,refused-stream,reset-before-request,retriable-headers",
-    retriable_headers=[HeaderMatcher(name=UNREACHED, present_match=True)],
-    num_retries=UInt32Value(value=5),
-    retry_back_off=RetryPolicy.RetryBackOff(base_interval=Duration(nanos=10_000_000)),
-    retry_host_predicate=[
-        RetryPolicy.RetryHostPredicate(
-            name="envoy.retry_host_predicates.previous_hosts", typed_config=pack(PreviousHostsPredicate())
-        )
-    ],
-    host_selection_retry_max_attempts=5,
-)

@@ -21,6 +21,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from meshlab.dataplane.base import Credentials
 from meshlab.dataplane.envoy import names
+from meshlab.mesh.proxy_settings import Tls
 from meshlab.xds import Resource
 
 ADS = ConfigSource(ads=AggregatedConfigSource(), resource_api_version=ApiVersion.V3)
@@ -53,19 +54,20 @@ def bundle(roots: bytes) -> Resource:
     return Resource.of(names.BUNDLE_SECRET, Secret(name=names.BUNDLE_SECRET, validation_context=context))
 
 
-def client_tls(sni: str, spiffe_ids: Iterable[str], speaks: Sequence[str]) -> TransportSocket:
+def client_tls(sni: str, spiffe_ids: Iterable[str], speaks: Sequence[str], tls: Tls) -> TransportSocket:
     """Speak mutual TLS to a server that must prove one of these identities.
 
     ``osm`` is offered besides what is spoken: by it the server's proxy knows another proxy.
     """
-    context = UpstreamTlsContext(common_tls_context=_common(_exactly(spiffe_ids), [*speaks, names.ALPN]), sni=sni)
+    context = UpstreamTlsContext(common_tls_context=_common(_exactly(spiffe_ids), [*speaks, names.ALPN], tls), sni=sni)
     return TransportSocket(name=_TLS, typed_config=pack(context))
 
 
-def server_tls(allowed: Iterable[StringMatcher], speaks: Sequence[str]) -> TransportSocket:
+def server_tls(allowed: Iterable[StringMatcher], speaks: Sequence[str], tls: Tls) -> TransportSocket:
     """Demand a certificate that proves an allowed identity; anybody else fails the handshake."""
     context = DownstreamTlsContext(
-        common_tls_context=_common(allowed, speaks or [names.ALPN]), require_client_certificate=BoolValue(value=True)
+        common_tls_context=_common(allowed, speaks or [names.ALPN], tls),
+        require_client_certificate=BoolValue(value=True),
     )
     return TransportSocket(name=_TLS, typed_config=pack(context))
 
@@ -79,14 +81,17 @@ def _exactly(spiffe_ids: Iterable[str]) -> list[StringMatcher]:
     return [StringMatcher(exact=uri) for uri in spiffe_ids]
 
 
-def _common(allowed: Iterable[StringMatcher], protocols: Sequence[str]) -> CommonTlsContext:
+def _common(allowed: Iterable[StringMatcher], protocols: Sequence[str], tls: Tls) -> CommonTlsContext:
     san = SubjectAltNameMatcher.SanType.URI
     validation = CertificateValidationContext(
         match_typed_subject_alt_names=[SubjectAltNameMatcher(san_type=san, matcher=matcher) for matcher in allowed]
     )
     return CommonTlsContext(
         tls_params=TlsParameters(
-            tls_minimum_protocol_version=TlsParameters.TLSv1_2, tls_maximum_protocol_version=TlsParameters.TLSv1_3
+            tls_minimum_protocol_version=TlsParameters.TlsProtocol.Value(tls.oldest),
+            tls_maximum_protocol_version=TlsParameters.TlsProtocol.Value(tls.newest),
+            cipher_suites=tls.ciphers,
+            ecdh_curves=tls.curves,
         ),
         alpn_protocols=protocols,
         tls_certificate_sds_secret_configs=[SdsSecretConfig(name=names.SVID_SECRET, sds_config=ADS)],
