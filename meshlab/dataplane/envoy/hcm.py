@@ -35,7 +35,8 @@ _ROUTER = HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router(
 
 def outbound(routes: str, *, forward: bool = False, traces: Collector | None = None) -> Filter:
     """What the app sends. Absolute URLs are what an app writes that knows of its proxy; `forward` lets it
-    name hosts outside the mesh.
+    name hosts outside the mesh. The path is normalised as it is where it comes in, so that a match means the
+    same in a split as in a permission.
     """
     manager = HttpConnectionManager(
         stat_prefix="outbound",
@@ -44,6 +45,7 @@ def outbound(routes: str, *, forward: bool = False, traces: Collector | None = N
         http_filters=[lookup_filter(), _ROUTER] if forward else [_ROUTER],
         access_log=[http_log(Side.CLIENT)],
         stream_idle_timeout=_NEVER,
+        normalize_path=BoolValue(value=True),
         server_header_transformation=HttpConnectionManager.PASS_THROUGH,
         tracing=tracing(traces) if traces else None,
     )
