@@ -55,7 +55,11 @@ def inject(pod: Object, settings: SidecarSettings) -> Object:
         # First of all: what the pod's own init containers do goes through the proxy, too.
         others, theirs = _proxied(result["spec"].get("initContainers") or [], settings)
         result["spec"]["containers"] = apps
-        init = [*redirection, {**_sidecar(pod, settings, [*probes, *theirs], _mark(settings)), **_FROM_START_TO_END}, *others]
+        init = [
+            *redirection,
+            {**_sidecar(pod, settings, [*probes, *theirs], _mark(settings)), **_FROM_START_TO_END},
+            *others,
+        ]
     else:
         # Last: there is no proxy yet that the pod's own init containers could go through.
         result["spec"]["containers"] = [*apps, _sidecar(pod, settings, probes, _mark(settings))]
