@@ -11,11 +11,14 @@ from meshlab.controlplane.reader import Store
 from meshlab.errors import ClusterError
 from meshlab.kube import ApiError, Kind, Kube, Object, Ref
 from meshlab.kube.client import JSON_PATCH
+from meshlab.kube.objects import UPSTREAM_TRAFFIC_SETTING
 from meshlab.mesh.finding import Finding, Severity
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
+_JUDGED = (UPSTREAM_TRAFFIC_SETTING,)
+"""The kinds that have a status of this form in OSM."""
 
 
 class StatusWriter:
@@ -35,10 +38,10 @@ class StatusWriter:
         self._wanted[kind, namespace, name] = status
         self._arrived.set()
 
-    def judge(self, kinds: Iterable[Kind], findings: Iterable[Finding]) -> None:
-        """Tell each object of these kinds whether it counts, in OSM's words: `committed`, or `error` and why."""
+    def judge(self, findings: Iterable[Finding]) -> None:
+        """Tell each object of OSM's kinds whether it counts, in OSM's words: `committed`, or `error` and why."""
         wrong = {item.about: item for item in findings if item.severity is Severity.ERROR}
-        for kind in kinds:
+        for kind in _JUDGED:
             for namespace, name in self._store(kind):
                 self.want(kind, namespace, name, _verdict(wrong.get(str(Ref(kind.kind, name, namespace)))))
 

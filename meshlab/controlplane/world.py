@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from meshlab.controlplane.helpers import reachable, too_many_proxies
 from meshlab.controlplane.reader import Store
 from meshlab.controlplane.topology import Topology
 from meshlab.kube import Kind
@@ -75,14 +76,14 @@ class WorldReader:
             egress=settings.egress,
             upstream_settings=said.upstream_settings,
             retries=said.retries,
-            proxies=settings.proxies,
+            proxies=reachable(settings.proxies, self._store(SERVICE)),
             egress_rules=said.egress_rules,
             ingress_rules=said.ingress_rules,
             callers=self._callers,
             gateway_routes=said.gateway_routes,
             overlays=said.overlays,
         )
-        return Reading(world, tuple(sorted(said.findings)), settings, said.roots)
+        return Reading(world, tuple(sorted((*said.findings, *too_many_proxies(settings, world)))), settings, said.roots)
 
     def _read_policy(self, language: PolicyLanguage, last: Facts) -> Facts:
         kinds = dict.fromkeys((*language.kinds, *language.refers_to))

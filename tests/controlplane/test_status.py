@@ -10,7 +10,7 @@ import pytest
 from meshlab.controlplane import status
 from meshlab.controlplane.status import StatusWriter
 from meshlab.errors import ClusterError
-from meshlab.kube.objects import TRAFFIC_SPLIT
+from meshlab.kube.objects import UPSTREAM_TRAFFIC_SETTING
 from meshlab.mesh.finding import Finding, Severity
 
 
@@ -18,7 +18,9 @@ class Cluster:
     """One object; patches land in it at once."""
 
     def __init__(self) -> None:
-        self.objects = {("web", "root"): {"kind": "TrafficSplit", "metadata": {"name": "root", "namespace": "web"}}}
+        self.objects = {
+            ("web", "root"): {"kind": "UpstreamTrafficSetting", "metadata": {"name": "root", "namespace": "web"}}
+        }
         self.away = False
         self.writes = 0
 
@@ -51,20 +53,20 @@ async def test_a_status_is_written_only_where_it_differs():
     cluster = Cluster()
     async with writing(cluster) as writer:
         for state in ("a", "a", "b"):
-            writer.want(TRAFFIC_SPLIT, "web", "root", {"state": state})
-            writer.want(TRAFFIC_SPLIT, "web", "gone", {"state": state})
+            writer.want(UPSTREAM_TRAFFIC_SETTING, "web", "root", {"state": state})
+            writer.want(UPSTREAM_TRAFFIC_SETTING, "web", "gone", {"state": state})
             await written(cluster, {"state": state})
     assert cluster.writes == 2
 
 
 async def test_an_object_with_an_error_is_told_the_reason_and_others_that_they_hold():
     cluster = Cluster()
-    error = Finding("ML250", "TrafficSplit web/root", "spec.backends", "too much", "less")
+    error = Finding("ML311", "UpstreamTrafficSetting web/root", "spec.backends", "too much", "less")
     async with writing(cluster) as writer:
-        writer.judge([TRAFFIC_SPLIT], [error])
-        await written(cluster, {"currentStatus": "error", "reason": "ML250 spec.backends: too much"})
-        warning = Finding("ML255", "TrafficSplit web/root", "", "not yet", "wait", Severity.WARNING)
-        writer.judge([TRAFFIC_SPLIT], [warning])
+        writer.judge([error])
+        await written(cluster, {"currentStatus": "error", "reason": "ML311 spec.backends: too much"})
+        warning = Finding("ML255", "UpstreamTrafficSetting web/root", "", "not yet", "wait", Severity.WARNING)
+        writer.judge([warning])
         await written(cluster, {"currentStatus": "committed", "reason": "it holds"})
 
 
@@ -73,5 +75,5 @@ async def test_a_status_that_can_not_be_written_is_tried_again(monkeypatch: pyte
     cluster = Cluster()
     cluster.away = True
     async with writing(cluster) as writer:
-        writer.want(TRAFFIC_SPLIT, "web", "root", {"state": "a"})
+        writer.want(UPSTREAM_TRAFFIC_SETTING, "web", "root", {"state": "a"})
         await written(cluster, {"state": "a"})
