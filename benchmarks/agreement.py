@@ -18,8 +18,8 @@ from agreement import Shop, shop
 from loopback_mesh import Mesh
 from situations import Situation, situations
 
-PAIRS, CALLS = 20_000, 74
-TCP_PAIRS = 6
+PAIRS, CALLS = 20_000, 72
+TCP_PAIRS = 8
 """Each situation asks for as many TCP connections, too."""
 
 

@@ -41,7 +41,8 @@ class Shop:
     """Two versions of a bookstore that run as different identities, and three callers."""
 
     mesh: Mesh
-    tls: dict[Identity, ssl.SSLContext]
+    tls: dict[Identity | None, ssl.SSLContext]
+    """What each caller's proxy shows and expects; None shows nothing."""
     asked: Counter[str]
 
     async def check(self, situation: Situation) -> None:
@@ -57,7 +58,7 @@ class Shop:
                 self.asked["allowed" if answer.status == 200 else "refused"] += 1
                 if len(expected) == 1 and expected[0].decision and not expected[0].allowed:
                     refused.append((call, expected[0].decision))
-        for source in CALLERS:
+        for source in (*CALLERS, None):
             for destination in LEAF:
                 await self._check_tcp(world, source, destination)
         for call, decision in refused[:CURED_EACH]:
@@ -68,14 +69,14 @@ class Shop:
         self.mesh.permissions, self.mesh.splits = situation.permissions, situation.splits
         await self.mesh.push()
 
-    async def _check_tcp(self, world: World, source: Identity, destination: Identity) -> None:
+    async def _check_tcp(self, world: World, source: Identity | None, destination: Identity) -> None:
         """A connection to a port that carries plain TCP, made as the caller's proxy makes it."""
         decision = decide(world, Request(source, destination, drawn.TCP_TARGET, is_http=False))
         opened = await self._opens(source, LEAF[destination])
         assert opened == decision.allowed, f"{source} → {destination} over TCP: {opened}, but {decision}"
         self.asked["tcp allowed" if opened else "tcp refused"] += 1
 
-    async def _opens(self, source: Identity, service: ServiceName) -> bool:
+    async def _opens(self, source: Identity | None, service: ServiceName) -> bool:
         (pod,) = PODS[service]
         sni = Upstream(service, drawn.TCP_PORT).sni
         address = self.mesh.pods[pod].address
@@ -99,7 +100,7 @@ class Shop:
         if other is None:
             *_, (edit,) = remedies(decision)
             assert isinstance(edit, NewPermission)
-            other = replace(call, service=LEAF[decision.request.destination])
+            other = straight(call, decision.request.destination)
             policies = (*policies, granted(edit))
             self.asked["cured by a policy"] += 1
         else:
@@ -134,15 +135,16 @@ async def shop(mesh: Mesh) -> AsyncIterator[Shop]:
     for name, pods in PODS.items():
         mesh.service(str(name), *pods)
     await mesh.push()
-    tls = {identity: await _tls(mesh, identity) for identity in CALLERS}
+    tls = {identity: await _tls(mesh, identity) for identity in (*CALLERS, None)}
     yield Shop(mesh, tls, Counter())
 
 
-async def _tls(mesh: Mesh, identity: Identity) -> ssl.SSLContext:
-    """What a caller's proxy shows and expects."""
+async def _tls(mesh: Mesh, identity: Identity | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=(await mesh.ca.bundle()).decode())
     context.check_hostname = False  # the name in the certificate is a SPIFFE id
     context.set_alpn_protocols([names.ALPN])
+    if identity is None:
+        return context
     svid = mesh.svids[identity]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "svid.pem").write_bytes(svid.key + svid.chain)
@@ -179,6 +181,11 @@ def met(call: Call, destination: Identity, misses: tuple[Miss, ...]) -> Call | N
         if changed is None:
             return None
         call = changed
+    return straight(call, destination)
+
+
+def straight(call: Call, destination: Identity) -> Call:
+    """The same call to the Service that leads to one identity and no other."""
     service = LEAF[destination]
     named = f"{service.name}.{service.namespace}:{call.port}"
     return replace(call, service=service, headers={**call.headers, "host": named})

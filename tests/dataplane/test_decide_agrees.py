@@ -11,7 +11,7 @@ from loopback_mesh import Mesh
 from situations import Situation, situations
 
 SITUATIONS, CALLS = 60, 40
-"""Besides the calls, six TCP connections in each: 2,760 pairs in all."""
+"""Besides the calls, eight TCP connections in each: 2,880 pairs in all."""
 
 asked: list[Shop] = []
 
