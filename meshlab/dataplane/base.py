@@ -1,4 +1,4 @@
-"""What must a data plane be able to do? Five things; everything else about a proxy is its own affair."""
+"""What must a data plane be able to do? Seven things; everything else about a proxy is its own affair."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from meshlab.mesh.settings import Exclusions
 if TYPE_CHECKING:
     import grpc
 
+    from meshlab.dataplane.raw import RawAccess
     from meshlab.identity import Svid
     from meshlab.kube.objects import Object
     from meshlab.mesh.view import ProxyView
@@ -42,6 +43,8 @@ class Credentials:
     svid: Svid
     bundle: bytes
     """PEM roots."""
+    signer: str = ""
+    """Who signed: the id of an authority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,11 @@ class DataPlane(Protocol):
         """The types it is told, in the order that keeps traffic whole (see `meshlab.xds.stream`)."""
         ...
 
+    @property
+    def secrets(self) -> str:
+        """The type that certificates and roots travel in."""
+        ...
+
     def inject(self, pod: Object, settings: SidecarSettings) -> Object:
         """A copy of the pod with a proxy beside its containers. A pod that has one comes back unchanged."""
         ...
@@ -88,6 +96,11 @@ class DataPlane(Protocol):
 
     def read(self, log: Any, reporter: Reporter, workload_at: WorkloadAt) -> Iterable[Exchange]:
         """What a log message of one proxy says, in the mesh's words."""
+        ...
+
+    @property
+    def raw(self) -> RawAccess:
+        """Its resources themselves, for overlays and for those who look below the policies."""
         ...
 
     def receivers(self, sink: Sink, workload_at: WorkloadAt) -> Sequence[grpc.GenericRpcHandler[Any, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.overlay import Overlay
 
 if TYPE_CHECKING:
@@ -57,4 +58,8 @@ class RawAccess(Protocol):
 
     def show(self, resource: Resource) -> dict[str, Any]:
         """A resource as plain data, for people: what is secret in it is left out."""
+        ...
+
+    def blames_filter(self, exchange: Exchange) -> bool:
+        """Whether a request was answered because a filter had failed."""
         ...

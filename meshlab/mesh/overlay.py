@@ -48,7 +48,7 @@ class Filter:
     configuration: str = ""
     """Given to a WebAssembly module when it starts."""
     fail_open: bool = False
-    """Where a WebAssembly module fails, requests pass as if it were not there; else they are refused."""
+    """Once a WebAssembly module has failed, requests pass as if it were not there; else they are refused."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -133,7 +133,7 @@ def _overlay(obj: Object, known: Objects) -> Overlay:
     labels = (spec.get("selector") or {}).get("matchLabels") or {}
     return Overlay(
         namespace=namespace_of(obj),
-        name=obj["metadata"]["name"],
+        name=obj["metadata"].get("name", ""),
         labels=tuple(sorted(labels.items())),
         patches=tuple(_patch(patch) for patch in spec.get("patches", ())),
         filters=tuple(_filter(item, namespace_of(obj), known) for item in spec.get("filters", ())),

@@ -13,7 +13,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
 from meshlab.xds.resource import TypeUrl
 from meshlab.xds.snapshot import Snapshot
-from meshlab.xds.status import Proxies, ProxyStatus, TypeStatus
+from meshlab.xds.status import Proxies, TypeStatus
 from meshlab.xds.stream import Stages, Stream
 from meshlab.xds.tls import Peer
 
@@ -45,6 +45,11 @@ class AdsServer:
 
     def __init__(self, stages: Stages, services: Sequence[grpc.GenericRpcHandler[Any, Any]] = ()) -> None:
         self.proxies = Proxies()
+        self.responses_sent = 0
+        self.bytes_sent = 0
+        """Of resources; counted since the start, over all proxies."""
+        self.most = 0
+        """How many proxies are served at a time; 0: any number. Those that are connected stay."""
         self._stages = stages
         self._services = services
         self._meant: dict[str, _Meant] = {}
@@ -79,6 +84,11 @@ class AdsServer:
             self._streams[node].wake()
         return status.generation + 1
 
+    def holds(self, node: str, url: TypeUrl) -> bool:
+        """Whether a proxy has acknowledged the newest of a type that is meant for it."""
+        meant, status = self._meant.get(node), self.proxies[node].types.get(url, TypeStatus())
+        return meant is not None and status.acked == meant.snapshot.version_of(url)
+
     def forget(self, node: str) -> None:
         """The proxy is gone: its snapshot and status are dropped, and its stream is closed."""
         self._meant.pop(node, None)
@@ -96,6 +106,8 @@ class AdsServer:
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED, f"node {node!r} is not what the certificate names ({shown})"
             )
+        if self.most and node not in self._streams and len(self._streams) >= self.most:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self.most} proxies are served, and no more")
         if older := self._streams.get(node):
             older.close()
         connection = self._streams[node] = _Connection(Stream(self._stages))
@@ -140,21 +152,25 @@ class AdsServer:
                     self._settle(node, connection.stream, meant)
                     break
                 subscription, body = response
-                self.proxies.update_type(node, subscription.url, sent=meant.snapshot.version_of(subscription.url))
+                self.responses_sent += 1
+                self.bytes_sent += len(body)
+                self.proxies.update_type(
+                    node, subscription.url, sent=meant.snapshot.version_of(subscription.url), refused=""
+                )
                 await context.write(body)
 
     def _settle(self, node: str, stream: Stream, meant: _Meant) -> None:
         status = self.proxies[node]
         if status.settled < status.generation and stream.settled(meant.snapshot):
             elapsed = (time.perf_counter() - meant.since) * 1000
-            held = {url: self._held(status, url, meant.snapshot) for url in meant.snapshot.types}
+            held = {url: _held(status.types.get(url), version) for url, version in meant.snapshot.versions.items()}
             self.proxies.update(node, settled=status.generation, settled_ms=elapsed, types=MappingProxyType(held))
 
-    @staticmethod
-    def _held(status: ProxyStatus, url: TypeUrl, snapshot: Snapshot) -> TypeStatus:
-        """A type that the proxy had when it connected was never sent; it counts as sent and acknowledged."""
-        known = status.types.get(url, TypeStatus())
-        return known if known.refused else TypeStatus(snapshot.version_of(url), snapshot.version_of(url))
+
+def _held(known: TypeStatus | None, version: str) -> TypeStatus:
+    """A type that the proxy had when it connected was never sent; it counts as sent and acknowledged."""
+    kept = known is not None and (known.refused or known.acked == version)
+    return known if known is not None and kept else TypeStatus(version, version)
 
 
 class _Connection:

@@ -25,6 +25,7 @@ from meshlab.dataplane.envoy.plane import EnvoyDataPlane
 from meshlab.identity import CertificateAuthority, Svid, new_svid
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.overlay import Overlay
 from meshlab.mesh.project import project
 from meshlab.mesh.rules import Backend, Permission, Split
 from meshlab.mesh.service import Endpoint, Protocol, Service, ServiceName, ServicePort, Workload
@@ -164,6 +165,7 @@ class Mesh:
         self.splits: tuple[Split, ...] = ()
         self.permissive = True
         self.egress = False
+        self.overlays: tuple[Overlay, ...] = ()
         self.services: dict[str, list[str]] = {}
         self.protocol = Protocol.HTTP
         self.more_ports: dict[int, tuple[int, Protocol]] = {}
@@ -206,7 +208,9 @@ class Mesh:
         identity = Identity(namespace, account)
         address = f"{self.host}.{self._next}"
         self._next += 1
-        workload = Workload(namespace, name, identity, address=address, meshed=meshed, explicit_proxy=True)
+        workload = Workload(
+            namespace, name, identity, address, labels=(("pod", name),), meshed=meshed, explicit_proxy=True
+        )
         pod = self.pods[name] = Pod(workload)
         if app:
             pod.server = await asyncio.start_server(pod.serve, address, pod.port)
@@ -272,6 +276,7 @@ class Mesh:
             splits=self.splits,
             permissive=self.permissive,
             egress=self.egress,
+            overlays=self.overlays,
         )
 
     def set_snapshots(self, world: World, bundle: bytes, nodes: Iterable[str] | None = None) -> dict[str, int]:
@@ -281,8 +286,9 @@ class Mesh:
             if pod.workload.meshed and (nodes is None or pod.node in nodes):
                 view = project(world, pod.workload)
                 snapshot = self.plane.compile(view, Credentials(self.svids[pod.workload.identity], bundle))
-                assert snapshot.consistent() == []
-                generations[pod.node] = self.server.set_snapshot(pod.node, snapshot)
+                laid = self.plane.raw.overlay(snapshot, view.overlays)
+                assert (laid.misfits, laid.snapshot.consistent()) == ((), [])
+                generations[pod.node] = self.server.set_snapshot(pod.node, laid.snapshot)
         return generations
 
     async def push(self, nodes: Iterable[str] | None = None) -> dict[str, float]:

@@ -12,10 +12,12 @@ from google.protobuf.struct_pb2 import Struct
 
 from meshlab.dataplane import Credentials, DataPlane, Reporter, SidecarSettings, Sink, WorkloadAt
 from meshlab.dataplane.envoy.plane import EnvoyDataPlane
+from meshlab.dataplane.raw import Misfit, Overlaid
 from meshlab.identity import CertificateAuthority, new_svid
 from meshlab.kube import Object
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.overlay import Overlay, Patch
 from meshlab.mesh.project import project
 from meshlab.mesh.service import Workload
 from meshlab.mesh.view import ProxyView
@@ -28,10 +30,27 @@ POD = Workload("bookstore", "bookstore-1", STORE, address="10.0.0.2", meshed=Tru
 SETTINGS = SidecarSettings(image="meshlab:1", controller="10.96.0.5", ca_bundle="PEM", explicit=False)
 
 
+class FakeRaw:
+    """Its resources can be looked at, and no overlay fits."""
+
+    def overlay(self, snapshot: Snapshot, overlays: Sequence[Overlay]) -> Overlaid:
+        return Overlaid(snapshot, misfits=tuple(Misfit(item, "spec", "one sentence", "-") for item in overlays))
+
+    async def examine(self, resources: Sequence[Resource]) -> str:
+        return ""
+
+    def show(self, resource: Resource) -> dict[str, Any]:
+        return {"name": resource.name}
+
+    def blames_filter(self, exchange: Exchange) -> bool:
+        return False
+
+
 class Fake:
     """A proxy that is told one sentence, and reports nothing."""
 
     stages = ((type_url(Struct),),)
+    raw = FakeRaw()
 
     def inject(self, pod: Object, settings: SidecarSettings) -> Object:
         containers = pod["spec"]["containers"]
@@ -83,6 +102,16 @@ async def test_only_types_with_a_place_in_the_order_are_told(plane: DataPlane):
     credentials = Credentials(await new_svid(ca, STORE), await ca.bundle())
     snapshot = plane.compile(project(World(workloads=(POD,)), POD), credentials)
     assert set(snapshot.resources) <= {url for stage in plane.stages for url in stage}
+
+
+async def test_an_overlay_fits_or_is_said_not_to(plane: DataPlane):
+    ca = CertificateAuthority.create()
+    credentials = Credentials(await new_svid(ca, STORE), await ca.bundle())
+    snapshot = plane.compile(project(World(workloads=(POD,)), POD), credentials)
+    overlay = Overlay("bookstore", "o", patches=(Patch("Cluster", "nothing-*", ('{"op": "remove", "path": "/x"}',)),))
+    laid = plane.raw.overlay(snapshot, [overlay])
+    assert laid.snapshot.version == snapshot.version
+    assert [misfit.overlay for misfit in laid.misfits] == [overlay]
 
 
 def test_an_empty_log_says_nothing(plane: DataPlane):

@@ -12,7 +12,9 @@ from meshlab.dataplane.base import Credentials, Reporter, SidecarSettings, Sink,
 from meshlab.dataplane.envoy import access_log, names
 from meshlab.dataplane.envoy.compile import compile_view
 from meshlab.dataplane.envoy.inject import inject
+from meshlab.dataplane.envoy.raw import EnvoyRaw
 from meshlab.dataplane.envoy.receiver import access_log_service
+from meshlab.dataplane.raw import RawAccess
 from meshlab.kube.objects import Object
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.view import ProxyView
@@ -23,6 +25,8 @@ class EnvoyDataPlane:
     """Implements `DataPlane`."""
 
     stages = names.STAGES
+    raw: RawAccess = EnvoyRaw()
+    secrets = names.SECRET
 
     def inject(self, pod: Object, settings: SidecarSettings) -> Object:
         """See `DataPlane.inject`."""

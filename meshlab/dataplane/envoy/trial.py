@@ -34,6 +34,7 @@ from meshlab.xds import Resource
 _PATIENCE_SECONDS = 5
 _SAID = re.compile(r"\[(?:critical|error)\]\[(\w+)\] \[[^\]]*\] (.*)")
 _PREFACE = re.compile(r"^error initializing configuration '[^']*': ")
+_CRASHED = re.compile(r"Caught ([^,]+)")
 _ROUTER = HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router()))
 
 
@@ -97,6 +98,8 @@ def _listener_with(routes: Resource, number: int) -> Listener:
 def _reason(said: str) -> str:
     """What Envoy gave as its reason; where a module failed, that comes first."""
     words = [match.groups() for match in map(_SAID.search, said.splitlines()) if match]
+    if crash := _CRASHED.search(said):
+        return f"Envoy itself would crash: {crash[1]}"
     if not words:
         return said.strip()[-500:] or "it said no word"
     *before, (_, last) = words

@@ -1,0 +1,35 @@
+"""Envoy's resources themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from meshlab.dataplane.envoy import documents, trial
+from meshlab.dataplane.envoy.overlay import overlaid
+from meshlab.dataplane.raw import Overlaid
+from meshlab.mesh.exchange import Exchange
+from meshlab.mesh.overlay import Overlay
+from meshlab.xds import Resource, Snapshot
+
+_FAILED_MODULE = "wasm_fail_stream"
+
+
+class EnvoyRaw:
+    """Implements `RawAccess`."""
+
+    def overlay(self, snapshot: Snapshot, overlays: Sequence[Overlay]) -> Overlaid:
+        """See `RawAccess.overlay`."""
+        return overlaid(snapshot, overlays)
+
+    async def examine(self, resources: Sequence[Resource]) -> str:
+        """See `RawAccess.examine`."""
+        return await trial.refusal(resources)
+
+    def show(self, resource: Resource) -> dict[str, Any]:
+        """See `RawAccess.show`."""
+        return documents.show(resource)
+
+    def blames_filter(self, exchange: Exchange) -> bool:
+        """See `RawAccess.blames_filter`."""
+        return exchange.details == _FAILED_MODULE
