@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from pathlib import Path
 
+from meshlab.cli.asking import lab_of, objects_of
 from meshlab.cli.options import Verbs, add_verb
-from meshlab.cluster.labs import cluster_of
-from meshlab.kube import Kube
-from meshlab.lab import apply as applying
 from meshlab.lab import reading, still
 from meshlab.lab.explain import Explanation, explain, write
 
@@ -48,9 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     if arguments.file:
-        objects = [obj for path in arguments.file for obj in applying.read(Path(path))]
-        return _show(_ask(still.of_objects(objects), arguments))
-    async with await Kube.connect(cluster_of(arguments.name).kubeconfig()) as kube:
+        return _show(_ask(still.of_objects(objects_of(arguments.file)), arguments))
+    async with lab_of(arguments) as kube:
         found = _ask(await reading.of_cluster(kube), arguments)
         status = _show(found)
         if not arguments.apply or found.proposal is None:

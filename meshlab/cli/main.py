@@ -13,11 +13,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from meshlab.cli import check, down, errors, explain, image, kubeconfig, lint, status, up
+from meshlab.cli import audit, check, down, errors, explain, image, kubeconfig, lint, status, up, what_if
 from meshlab.errors import MeshlabError
 from meshlab.version import __version__
 
-_VERBS = (up, status, kubeconfig, down, check, explain, lint, image, errors)
+_VERBS = (up, status, kubeconfig, down, check, explain, what_if, audit, lint, image, errors)
 _EPILOG = """\
 first steps:
   meshlab up                                    start a mesh with the bookstore in it

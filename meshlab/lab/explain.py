@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from html import escape
+from typing import Any
 
 from meshlab.errors import LabError
 from meshlab.kube import Kube, Object
@@ -12,14 +14,17 @@ from meshlab.lab import apply as applying
 from meshlab.lab.proposal import Proposal, propose
 from meshlab.lab.question import call_of
 from meshlab.lab.reading import Known
+from meshlab.lab.recorded import identity
+from meshlab.lab.shown import Shown
 from meshlab.mesh.call import Arrival, Call, arrivals
 from meshlab.mesh.decision import Candidate, Decision, Reason
+from meshlab.mesh.service import ServiceName
 
 Applier = Callable[[tuple[Object, ...]], applying.Receipt]
 
 
-@dataclass(frozen=True)
-class Explanation:
+@dataclass(frozen=True, repr=False)
+class Explanation(Shown):
     """The answer to one question. It shows itself; `apply()` makes the change it proposes."""
 
     call: Call
@@ -53,6 +58,11 @@ class Explanation:
 
     def lines(self) -> Iterator[str]:
         """What it says, line by line."""
+        if not self.arrivals:
+            yield f"✗ {self.title}"
+            yield from (f"  {line}" for line in self.past)
+            yield "  there is no such Service in the mesh, or it lacks the port"
+            return
         yield f"{'✓' if self.allowed else '✗'} {self.title}"
         yield from (f"  {line}" for line in self.past)
         for arrival in self.arrivals:
@@ -73,20 +83,10 @@ class Explanation:
         return f"{source} → {call.service}:{call.port} {call.method} {call.path}"
 
     def __str__(self) -> str:
-        diff = f"\n{self.proposal.diff}" if self.proposal else ""
-        return "\n".join(self.lines()) + diff
-
-    def __repr__(self) -> str:
-        return str(self)
+        return super().__str__() + (f"\n{self.proposal.diff}" if self.proposal else "")
 
     def _repr_html_(self) -> str:
-        head, *rest = self.lines()
-        body = "".join(
-            f"<div style='padding-left:{len(line) - len(line.lstrip())}ch'>{escape(line.strip())}</div>"
-            for line in rest
-        )
-        diff = f"<pre>{escape(self.proposal.diff)}</pre>" if self.proposal else ""
-        return f"<div><b>{escape(head)}</b>{body}{diff}</div>"
+        return super()._repr_html_() + (f"<pre>{escape(self.proposal.diff)}</pre>" if self.proposal else "")
 
 
 def explain(
@@ -108,6 +108,23 @@ def of_call(known: Known, call: Call, past: tuple[str, ...] = (), applier: Appli
     return Explanation(call, found, propose(known, refused) if refused else None, past, applier)
 
 
+def of_request(known: Known, row: Mapping[str, Any], applier: Applier | None = None) -> Explanation:
+    """What became of a request on record, a row of `lab.requests()`, and what would become of it now."""
+    upstream = row["root"] or row["service"]
+    service, _, port = str(upstream).partition("|")
+    if "/" not in service or not port.isdecimal():
+        raise LabError("ML511", "it was for no Service of the mesh", about=f"request {row['id']}", hint=row["meaning"])
+    call = Call(
+        source=identity(row["source"]),
+        service=ServiceName(*service.split("/")),
+        port=int(port),
+        method=row["method"] or "GET",
+        path=row["path"] or "/",
+        headers=row["headers"],
+    )
+    return of_call(known, call, tuple(_past(row)), applier)
+
+
 async def write(kube: Kube, objects: tuple[Object, ...]) -> applying.Receipt:
     """Write a proposal's objects. What somebody changed meanwhile is not overwritten: that is ApiError 409."""
     stored = []
@@ -115,6 +132,26 @@ async def write(kube: Kube, objects: tuple[Object, ...]) -> applying.Receipt:
         new = "resourceVersion" not in obj["metadata"]
         stored.append((await (kube.create(obj) if new else kube.replace(obj)), "created" if new else "configured"))
     return applying.Receipt(tuple([await applying.receipt(kube, obj, action) for obj, action in stored]))
+
+
+def _past(row: Mapping[str, Any]) -> Iterator[str]:
+    """What the proxies said of a request when it was made."""
+    answer = f"answered {row['status']}" if row["status"] else "without an answer" if row["http"] else "a connection"
+    when = datetime.fromtimestamp(_seconds(row["time"]), UTC).strftime("%H:%M:%S")
+    yield f"It was made at {when} UTC: {answer} after {row['milliseconds']:.1f} ms."
+    if not row["arrived"]:
+        yield "It never arrived at a server's proxy."
+    if row["meaning"]:
+        flags = f" ({', '.join(row['flags'])})" if len(row["flags"]) else ""
+        yield f"In the proxy's words: {row['meaning']}{flags}."
+    if row["allowed_by"]:
+        yield f"Then TrafficTarget {row['allowed_by']} let it in."
+    yield "By the policies of now:"
+
+
+def _seconds(time: Any) -> float:
+    """Seconds since the epoch, from a number or from a table's time."""
+    return float(time.timestamp() if hasattr(time, "timestamp") else time)
 
 
 def _verdict(arrival: Arrival) -> str:

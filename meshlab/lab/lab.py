@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Hashable, Mapping
+from collections.abc import Coroutine, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from html import escape
@@ -19,15 +19,19 @@ from meshlab.errors import MeshlabError
 from meshlab.kube import Kube, Object
 from meshlab.lab import apply as applying
 from meshlab.lab import certificates as certifying
-from meshlab.lab import checks, install, magics, reading, status
+from meshlab.lab import checks, install, magics, reading, recorded, status
+from meshlab.lab import explain as explaining
 from meshlab.lab import split as splitting
-from meshlab.lab.explain import Explanation, explain, write
+from meshlab.lab.audit import Audit, audit
+from meshlab.lab.explain import Explanation
 from meshlab.lab.install import Started
+from meshlab.lab.learned import Learned, learn_policies
 from meshlab.lab.loop import lab_loop
 from meshlab.lab.progress import Progress
 from meshlab.lab.stream import ROOT, Stream
 from meshlab.lab.tap_target import ends_of
 from meshlab.lab.tapped import Wiretap
+from meshlab.lab.what_if import WhatIf, what_if
 from meshlab.lab.wiretap import wiretap
 from meshlab.observe import frames
 from meshlab.widgets import CertificatesWidget, Dashboard, SplitWidget
@@ -86,13 +90,44 @@ class Lab:
         return await self._loop.wait(self._edges(seconds))
 
     def explain(
-        self, source: str, destination: str, request: str = "GET /", headers: Mapping[str, str] | None = None
+        self,
+        source: str | Mapping[str, Any],
+        destination: str = "",
+        request: str = "GET /",
+        headers: Mapping[str, str] | None = None,
     ) -> Explanation:
         """May this call pass, by which policy, and what would allow it: ``lab.explain("bookthief", "bookstore", "GET
         /books-bought")``. `headers` are those that policies speak of. `.apply()` makes the change that it proposes.
+
+        A row of `lab.requests()` asks about a request that was made: what became of it, and what would now.
         """
         known = self._loop.run(reading.of_cluster(self._kube))
-        return explain(known, source, destination, request, headers, self._write)
+        if isinstance(source, str):
+            return explaining.explain(known, source, destination, request, headers, self._write)
+        return explaining.of_request(known, source, self._write)
+
+    def requests(self, most: int = 100) -> pd.DataFrame:
+        """A table of the newest requests, the newest first, with what the proxies said of each."""
+        return recorded.table(self._loop.run(recorded.newest(self._kube, most)))
+
+    def what_if(self, source: str | Path = "", *, without: Sequence[str] = ()) -> WhatIf:
+        """Which of the calls on record would fare otherwise, had this YAML been applied, and those objects deleted that
+        `without` names (``["TrafficTarget bookstore/bookstore"]``). Nothing is applied.
+        """
+        objects = applying.read(source) if source else []
+        return what_if(*self._loop.run(self._seen()), objects, without)
+
+    def audit(self) -> Audit:
+        """Who talked to whom, allowed by which policy; what no policy speaks of; which policies no traffic needs."""
+        known, seen = self._loop.run(self._seen())
+        return audit(known.world, seen)
+
+    def learn_policies(self, *, refused: bool = False) -> Learned:
+        """The smallest set of TrafficTargets that admits what was seen: `.yaml`, `.apply()`. What was `refused` counts
+        only if you say so.
+        """
+        seen = self._loop.run(recorded.kinds(self._kube))
+        return learn_policies(seen, refused=refused, applier=self.apply)
 
     def wiretap(self, edge: str | Mapping[str, Any], service: str | None = None, *, seconds: float = 5) -> Wiretap:
         """Listen to an edge, on the wire and inside the server's pod: ``lab.wiretap("bookbuyer", "bookstore")``.
@@ -165,7 +200,10 @@ class Lab:
         return frames.edges(found["edges"], found["window"])
 
     def _write(self, objects: tuple[Object, ...]) -> applying.Receipt:
-        return self._loop.run(write(self._kube, objects))
+        return self._loop.run(explaining.write(self._kube, objects))
+
+    async def _seen(self) -> tuple[reading.Known, tuple[recorded.Recorded, ...]]:
+        return await reading.of_cluster(self._kube), await recorded.kinds(self._kube)
 
     def _start(self, work: Coroutine[Any, Any, Any], widget: SplitWidget | CertificatesWidget) -> None:
         """Hand work over; what goes wrong is shown where the learner looks."""

@@ -39,6 +39,13 @@ def decide(world: World, request: Request) -> Decision:
     )
 
 
+def ways_in(permission: Permission, request: Request) -> tuple[tuple[str, str], ...]:
+    """Every way a permission admits a request by: route group and match, two empty words where none is asked for."""
+    if any(_source(permission, request)) or any(_port(permission, request)):
+        return ()
+    return tuple((trial.route, trial.match) for trial in _alternatives(permission, request) if not trial.misses)
+
+
 def satisfies(request: Request, match: HttpMatch) -> bool:
     """Whether every condition of a match holds for a request (H7, H10)."""
     return not any(_misses(match, "", request))

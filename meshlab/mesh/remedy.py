@@ -131,9 +131,13 @@ def _cures(candidate: Candidate, request: Request, source: Identity) -> Iterator
 
 
 def match_of(request: Request) -> HttpMatch:
-    """The match of this kind of request alone: its method, where policies can name it, and its path."""
+    """The match of this kind of request alone: its method, where policies can name it, and its path.
+
+    A slash at the end reads like the beginning of something; the dollar sign says that it is the end.
+    """
     path = as_matched(request.path)
-    return HttpMatch(_name(request.method, path), literal(path), METHODS & {request.method})
+    pattern = literal(path) + ("$" if path.endswith("/") else "")
+    return HttpMatch(_name(request.method, path), pattern, METHODS & {request.method})
 
 
 def _name(method: str, path: str) -> str:
