@@ -30,6 +30,7 @@ _RESOURCES = {
     "receipts": "Receipt",
     "mesh": "Mesh",
     "exchanges": "ExchangeList",
+    "trust": "Trust",
 }
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

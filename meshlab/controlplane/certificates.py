@@ -1,18 +1,25 @@
-"""Which pod is asking for a certificate? The one its service-account token belongs to, says the API server."""
+"""Which pod is asking for a certificate? The one its service-account token belongs to, says the API server.
+
+A sidecar that has a certificate asks for the next at once, and says by ``If-None-Match`` under which trust it has the
+present one (the ``ETag`` it came with). It is answered when another trust holds. So it hears of a new root without
+polling, and what it says of itself is its acknowledgement.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
+from meshlab.controlplane.trust_store import TrustStore
 from meshlab.errors import IdentityError, MeshlabError
-from meshlab.identity import Grant, Issuer
+from meshlab.identity import Grant
 from meshlab.kube import Kube
-from meshlab.mesh.identity import Identity
-from meshlab.xds.tls import node_name
+from meshlab.mesh.identity import Identity, node_name
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +34,39 @@ _TOKEN_REVIEW = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105
 _HINT = "the token has to be a projected one of audience meshlab, bound to its pod"
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A sidecar that waits for another trust than it has."""
+
+    has: str
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Signer:
     """Signs the certificate by which a proxy proves to the control plane which pod it belongs to."""
 
-    def __init__(self, kube: Kube, issuer: Issuer) -> None:
+    def __init__(self, kube: Kube, store: TrustStore) -> None:
         self._kube = kube
-        self._issuer = issuer
+        self._store = store
         self._slots = asyncio.Semaphore(_MAX_AT_ONCE)
+        self._waiting: dict[str, _Waiting] = {}
+        """By node."""
+        self._serves = True
+        self._listeners: list[Callable[[], None]] = []
+        store.subscribe(self._wake)
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever a sidecar has said what it has."""
+        self._listeners.append(listener)
+
+    def held(self, node: str) -> str:
+        """The version of the trust that a proxy's sidecar has; empty while it does not say."""
+        waiting = self._waiting.get(node)
+        return waiting.has if waiting else ""
 
     def routes(self) -> list[web.RouteDef]:
-        """What it serves."""
+        """What it serves until it is to `let_go`."""
+        self._serves = True
         return [web.post(PATH, self._sign)]
 
     async def _sign(self, request: web.Request) -> web.Response:
@@ -52,13 +82,43 @@ class Signer:
                 return _refused(401, error)
             except MeshlabError as error:
                 return _refused(503, error)
+        wanted = await request.read()
+        await self._until_another(node, request.headers.get("If-None-Match", "").strip('"'))
+        trust, issuer = self._store.trust, self._store.issuer
+        async with self._slots:
             try:
-                chain = await self._issuer.issue(await request.read(), identity, names=(node_name(node),))
+                chain = await issuer.issue(wanted, identity, names=(node_name(node),))
             except IdentityError as error:
                 return _refused(400, error)
-        bundle = await self._issuer.bundle()
         log.info("signed a certificate for the proxy of pod %s (%s)", node, identity)
-        return web.Response(body=Grant(chain.decode(), bundle.decode()).to_json(), content_type="application/json")
+        grant = Grant(chain.decode(), trust.bundle.decode())
+        return web.Response(
+            body=grant.to_json(), content_type="application/json", headers={"ETag": f'"{trust.version}"'}
+        )
+
+    async def let_go(self) -> None:
+        """This replica serves no more: those who wait are to ask the next one."""
+        self._serves = False
+        self._wake()
+
+    async def _until_another(self, node: str, has: str) -> None:
+        """Wait until the mesh trusts something else than what a sidecar has."""
+        waiting = self._waiting[node] = _Waiting(has)
+        for listener in self._listeners:
+            listener()
+        try:
+            while has == self._store.trust.version:
+                if not self._serves:
+                    raise web.HTTPServiceUnavailable(text="this control plane serves no more\n")
+                await waiting.bell.wait()
+                waiting.bell.clear()
+        finally:
+            if self._waiting.get(node) is waiting:
+                del self._waiting[node]
+
+    def _wake(self) -> None:
+        for waiting in self._waiting.values():
+            waiting.bell.set()
 
     async def _who(self, token: str) -> tuple[Identity, str]:
         """The identity and node id that a token proves. Raises IdentityError ML451."""

@@ -15,22 +15,22 @@ from aiohttp import web
 from meshlab.controlplane import health, webhooks
 from meshlab.controlplane.api import ObserveApi
 from meshlab.controlplane.badge import Badge, replicas
-from meshlab.controlplane.ca_store import certificate_authority
-from meshlab.controlplane.certificates import Signer
 from meshlab.controlplane.directory import WorldDirectory
 from meshlab.controlplane.election import Election
 from meshlab.controlplane.events import Events
 from meshlab.controlplane.facts import is_ready
 from meshlab.controlplane.front_proxy import FrontProxy
+from meshlab.controlplane.identities import Identities
 from meshlab.controlplane.loop import Loop
 from meshlab.controlplane.metrics_api import MetricsApi
 from meshlab.controlplane.push import Pusher
 from meshlab.controlplane.reader import Reader
 from meshlab.controlplane.receipts import Receipts
-from meshlab.controlplane.serving import NAMESPACE, OwnCertificate, serve
+from meshlab.controlplane.serving import NAMESPACE, serve
 from meshlab.controlplane.sidecars import knows_sidecars, sidecar_settings
 from meshlab.controlplane.status import StatusWriter
-from meshlab.controlplane.svids import Svids
+from meshlab.controlplane.trust_api import TrustApi
+from meshlab.controlplane.trust_store import TrustStore
 from meshlab.controlplane.world import WorldReader
 from meshlab.dataplane.base import DataPlane
 from meshlab.errors import ClusterError
@@ -39,7 +39,6 @@ from meshlab.kube.objects import NAMESPACE as NAMESPACE_KIND
 from meshlab.kube.objects import POD
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.finding import Finding, Severity
-from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN
 from meshlab.observe.entries import place
 from meshlab.observe.prometheus import CONTENT_TYPE, Totals, gauges
 from meshlab.observe.recording import Recording
@@ -109,30 +108,34 @@ class ControlPlane:
         async with AsyncExitStack() as stack:
             await self._serve(stack, "health", health.routes(self.conditions, self._metrics, CONTENT_TYPE))
             outlives_apps = await self._patiently(lambda: knows_sidecars(self._kube))
-            authority = await self._patiently(lambda: certificate_authority(self._kube, DEFAULT_TRUST_DOMAIN))
-            own = await OwnCertificate.issue(authority)
-            svids = Svids(authority, own.bundle)
-            worlds = WorldReader(self.reader.store, self._languages, authority.trust_domain)
-            loop = Loop(self.reader, worlds, svids, Pusher(self.ads, self._data_plane), self.receipts)
+            store = await self._patiently(lambda: TrustStore.open(self._kube))
+            identities = Identities(self._kube, store, self.reader)
+            await self._patiently(identities.own.obtain)
+            worlds = WorldReader(self.reader.store, self._languages, store.trust.trust_domain)
+            pusher = Pusher(self.ads, self._data_plane)
+            loop = Loop(self.reader, worlds, identities.svids, pusher, self.receipts)
             self._loop = loop
             loop.on_findings.append(self._events.want)
-            self._registration = webhooks.Registration(self._kube, authority)
+            self._registration = identities.registration
+            acknowledgements = identities.acknowledgements(loop, pusher, self.ads, self._data_plane.secrets)
+            rotation = identities.rotation(loop, acknowledgements, self._statuses)
 
-            observe_context = own.context(asks_client=True)
+            observe_context = identities.own.context(asks_client=True)
             front_proxy = FrontProxy(self._kube, observe_context)
             observed = [
                 *ObserveApi(
-                    front_proxy, loop, self.windows, self.ads.proxies, svids, self.receipts, self.recording
+                    front_proxy, loop, self.windows, self.ads.proxies, identities.svids, self.receipts, self.recording
                 ).routes(),
+                *TrustApi(front_proxy, acknowledgements, rotation, identities.svids).routes(),
                 *MetricsApi(front_proxy, loop, self.traffic, self.reader.store).routes(),
             ]
-            context = own.context()
+            context = identities.own.context()
 
             def inject(pod: Object) -> Object:
                 settings = sidecar_settings(
                     self.reader.store,
-                    own.bundle,
-                    authority.trust_domain,
+                    store.trust.bundle,
+                    store.trust.trust_domain,
                     loop.reading.settings,
                     outlives_apps=outlives_apps,
                 )
@@ -141,14 +144,15 @@ class ControlPlane:
             @asynccontextmanager
             async def lead() -> AsyncIterator[None]:
                 async with AsyncExitStack() as servers:
-                    port = await self.ads.start(f"{self._address}:{self.ports.ads}", credentials(own.key_pair))
+                    port = await self.ads.start(f"{self._address}:{self.ports.ads}", credentials(identities.own.key_pair))
                     self.ports = replace(self.ports, ads=port)
                     servers.push_async_callback(self.ads.stop, _GRACE_SECONDS)
-                    await self._serve(servers, "certificates", Signer(self._kube, authority).routes(), context)
+                    await self._serve(servers, "certificates", identities.signer.routes(), context)
+                    servers.push_async_callback(identities.signer.let_go)
                     await self._serve(servers, "observe", observed, observe_context)
                     tasks = await servers.enter_async_context(asyncio.TaskGroup())
                     badge = Badge(self._kube, self._me, self.reader.store(POD))
-                    duties = (badge.wear(), self._statuses.run(), self._events.run())
+                    duties = (badge.wear(), self._statuses.run(), self._events.run(), rotation.run())
                     running = [tasks.create_task(duty) for duty in duties]
                     self.leads = True
                     try:
@@ -163,13 +167,9 @@ class ControlPlane:
             self._serving = True
             stack.push_async_callback(self._linger)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self.reader.run())
-                group.create_task(loop.run())
-                group.create_task(self._registration.run())
-                group.create_task(front_proxy.run())
-                group.create_task(own.renew())
-                group.create_task(svids.renew(self.reader.wake))
-                group.create_task(self._sweep())
+                always = (self.reader.run(), loop.run(), front_proxy.run(), self._sweep(), *identities.duties())
+                for duty in always:
+                    group.create_task(duty)
                 await loop.ready.wait()
                 await self.election.run(lead)
 

@@ -45,6 +45,11 @@ class Pusher:
         self.findings: dict[str, Finding] = {}
         """By node: why a proxy keeps what it had."""
 
+    def credentials(self, node: str) -> Credentials | None:
+        """What a proxy has been told to show and to trust."""
+        told = self._told.get(node)
+        return told.credentials if told else None
+
     def push(self, world: World, credentials: Callable[[Identity], Credentials]) -> Mapping[str, int]:
         """Set the snapshot of every proxy that the world now means something else for.
 

@@ -7,15 +7,13 @@ import base64
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import Certificate, load_pem_x509_certificates
 
+from meshlab.controlplane.trust_store import TrustStore
 from meshlab.errors import ClusterError
-from meshlab.identity import Issuer
 from meshlab.injector import mutate, validate
 from meshlab.kube import Kind, Kube, Object
 from meshlab.kube.client import JSON_PATCH
@@ -31,9 +29,6 @@ APIS = ("v1alpha1.observe.meshlab.dev", "v1alpha1.metrics.smi-spec.io")
 
 _RETRY_SECONDS = 1.0
 _RECHECK_SECONDS = 60.0
-OVERLAP = timedelta(hours=1)
-"""How long an older root stays beside a new one: until every replica has been replaced."""
-
 Inject = Callable[[Object], Object]
 Namespaces = Callable[[str], Awaitable[Object]]
 Validate = Callable[[Object], Iterable[Finding]]
@@ -75,62 +70,55 @@ async def _review(request: web.Request) -> Object:
 
 
 class Registration:
-    """Keeps the root certificates in the objects that point the API server here, also when they are made anew.
+    """Keeps the mesh's roots in the objects that point the API server here, also when they are made anew."""
 
-    When one authority follows another, there are replicas of both for a while, and both are known: neither takes
-    the other's root away, and no admission is refused.
-    """
-
-    def __init__(self, kube: Kube, issuer: Issuer) -> None:
+    def __init__(self, kube: Kube, store: TrustStore) -> None:
         self._kube = kube
-        self._issuer = issuer
+        self._store = store
         self.done = asyncio.Event()
+        self.written = ""
+        """The trust whose roots are in place everywhere."""
+        self._wake = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+        store.subscribe(self._wake.set)
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever all roots are in place."""
+        self._listeners.append(listener)
 
     async def run(self) -> None:
-        """Write the root wherever it is missing; until cancelled."""
+        """Write the roots wherever others stand; until cancelled."""
         while True:
+            trust = self._store.trust
             try:
-                await self._write()
+                await self._write(trust.bundle)
             except ClusterError as error:
                 log.warning("the root certificate is not in place yet: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                self.done.set()
-                await asyncio.sleep(_RECHECK_SECONDS)
+                continue
+            self.written = trust.version
+            self.done.set()
+            for listener in self._listeners:
+                listener()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_RECHECK_SECONDS):
+                    await self._wake.wait()
+            self._wake.clear()
 
-    async def _write(self) -> None:
+    async def _write(self, roots: bytes) -> None:
+        bundle = base64.b64encode(roots).decode()
         for kind, name in ((MUTATING_WEBHOOK, INJECTOR), (VALIDATING_WEBHOOK, VALIDATOR)):
             configuration = await self._kube.get(kind, name)
-            patch = []
-            for index, webhook in enumerate(configuration.get("webhooks") or []):
-                if bundle := await self._bundle(webhook["clientConfig"].get("caBundle")):
-                    patch.append({"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle})
+            patch = [
+                {"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle}
+                for index, webhook in enumerate(configuration.get("webhooks") or [])
+                if webhook["clientConfig"].get("caBundle") != bundle
+            ]
             if patch:
                 await self._kube.patch(kind, name, patch, content_type=JSON_PATCH)
                 log.info("wrote the root certificate into %s %s", kind.kind, name)
         for name in APIS:
             service = await self._kube.get(API_SERVICE, name)
-            if bundle := await self._bundle(service["spec"].get("caBundle")):
+            if service["spec"].get("caBundle") != bundle:
                 await self._kube.patch(API_SERVICE, name, {"spec": {"caBundle": bundle}})
                 log.info("wrote the root certificate into APIService %s", name)
-
-    async def _bundle(self, written: str | None) -> str:
-        """What has to stand where this stands; empty when it may stay."""
-        have = _certificates(base64.b64decode(written or ""))
-        ours = _certificates(await self._issuer.bundle())
-        began = max(root.not_valid_before_utc for root in ours)
-        wanted = ours | {root for root in have if root.not_valid_before_utc > began or _is_new(began)}
-        if have == wanted:
-            return ""
-        return base64.b64encode(b"".join(sorted(one.public_bytes(Encoding.PEM) for one in wanted))).decode()
-
-
-def _is_new(began: datetime) -> bool:
-    return datetime.now(UTC) - began < OVERLAP
-
-
-def _certificates(pem: bytes) -> set[Certificate]:
-    try:
-        return set(load_pem_x509_certificates(pem))
-    except ValueError:  # not what we wrote: it is replaced
-        return set()

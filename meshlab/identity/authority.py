@@ -27,7 +27,7 @@ class Authority:
     certificate: str = ""
     """PEM; what follows the first leads to a root."""
     key: str = field(default="", repr=False)
-    cert_manager: tuple[str, str, str] = ()  # type: ignore[assignment]  # empty: a key pair
+    cert_manager: tuple[str, str, str] | None = None
     """Name, kind and group of cert-manager's issuer."""
 
     @classmethod
@@ -40,7 +40,7 @@ class Authority:
     @cached_property
     def id(self) -> str:
         """Tells authorities apart, whatever they are called: a key that is replaced makes another one."""
-        said = "\n".join((self.trust_domain, self.roots, self.certificate, *self.cert_manager))
+        said = "\n".join((self.trust_domain, self.roots, self.certificate, *(self.cert_manager or ())))
         return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     @cached_property
@@ -65,4 +65,5 @@ class Authority:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Read it back. Raises TypeError for anything else."""
-        return cls(**{**data, "cert_manager": tuple(data.get("cert_manager", ()))})
+        issuer = data.get("cert_manager")
+        return cls(**{**data, "cert_manager": tuple(issuer) if issuer else None})

@@ -7,6 +7,17 @@ from dataclasses import dataclass
 DEFAULT_TRUST_DOMAIN = "cluster.local"
 
 
+_NODE_SUFFIX = ".pod"
+
+
+def node_name(node: str) -> str:
+    """How a proxy's certificate carries its node id (``<pod>.<namespace>``): a DNS name no Service can have.
+
+    Not the common name, which X.509 ends at 64 letters.
+    """
+    return node + _NODE_SUFFIX
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Identity:
     """The Kubernetes service account a workload runs as: the only thing a policy can name (SMI rule A9)."""

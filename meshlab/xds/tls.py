@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-_NODE_SUFFIX = ".pod"
+from meshlab.mesh.identity import node_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,6 @@ class Peer:
     def is_node(self, node: str) -> bool:
         """Whether this is the proxy it says it is: its certificate names the node as ``<node>.pod``."""
         return bool(self.spiffe_id) and node_name(node) in self.names
-
-
-def node_name(node: str) -> str:
-    """How a proxy's certificate carries its node id (``<pod>.<namespace>``): a DNS name no Service can have.
-
-    Not the common name, which X.509 ends at 64 letters.
-    """
-    return node + _NODE_SUFFIX
 
 
 def credentials(current: Callable[[], KeyPair]) -> grpc.ServerCredentials:

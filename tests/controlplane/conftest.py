@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from meshlab.cluster.embedded.apiserver.server import ApiServer
 from meshlab.controlplane.plane import ControlPlane, Ports
 from meshlab.dataplane.installed import data_plane
 from meshlab.kube import Kube
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 LIMIT_SECONDS = 20
 Running = Callable[..., AbstractAsyncContextManager[ControlPlane]]

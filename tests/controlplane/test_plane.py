@@ -14,8 +14,8 @@ import pytest
 from envoy.config.core.v3.base_pb2 import Node
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
-from meshlab.controlplane.ca_store import certificate_authority
 from meshlab.controlplane.plane import ControlPlane
+from meshlab.controlplane.trust_store import TrustStore
 from meshlab.identity import Grant, new_request, verify
 from meshlab.kube.objects import MUTATING_WEBHOOK, POD, SECRET
 from meshlab.xds.server import SERVICE as ADS
@@ -108,8 +108,8 @@ async def test_ready_means_read_served_and_registered(api: Api, plane: ControlPl
 
 
 async def test_authorities_that_start_at_once_become_one(api: Api) -> None:
-    made = await asyncio.gather(*(certificate_authority(api.kube, "cluster.local") for _ in range(5)))
-    assert len({authority.certificate.serial_number for authority in made}) == 1
+    made = await asyncio.gather(*(TrustStore.open(api.kube) for _ in range(5)))
+    assert len({store.trust.version for store in made}) == 1
 
 
 async def test_a_second_life_has_the_same_authority(api: Api, running: Running) -> None:

@@ -11,9 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
+from made_up_store import made_up_store
 
-from meshlab.controlplane import webhooks
 from meshlab.controlplane.badge import LABEL
 from meshlab.controlplane.election import NAME
 from meshlab.controlplane.serving import NAMESPACE, OwnCertificate, serve
@@ -21,7 +20,7 @@ from meshlab.controlplane.webhooks import INJECTOR, injector_routes
 from meshlab.dataplane.installed import data_plane
 from meshlab.errors import DataPlaneError
 from meshlab.identity import CertificateAuthority
-from meshlab.kube.objects import LEASE, MUTATING_WEBHOOK, POD, SECRET
+from meshlab.kube.objects import LEASE, MUTATING_WEBHOOK, POD
 
 if TYPE_CHECKING:
     from meshlab.controlplane.plane import ControlPlane
@@ -135,12 +134,14 @@ class ShortLived(CertificateAuthority):
 
 
 async def test_the_webhooks_certificate_is_renewed_and_no_admission_refused() -> None:
-    authority = ShortLived.create()
+    store, authority = await made_up_store(), ShortLived.create()
+    store.issuer = authority
 
     async def namespace(_name: str) -> dict[str, Any]:
         return {"metadata": {"name": "kube-system"}}
 
-    own = await OwnCertificate.issue(authority)
+    own = OwnCertificate(store)
+    await own.obtain()
     runner, port = await serve(injector_routes(namespace, dict), "127.0.0.1", 0, own.context())
     renewing = asyncio.create_task(own.renew())
     try:
@@ -151,27 +152,6 @@ async def test_the_webhooks_certificate_is_renewed_and_no_admission_refused() ->
     finally:
         renewing.cancel()
         await runner.cleanup()
-
-
-async def test_while_one_authority_follows_another_the_webhooks_are_known_by_both(
-    api: Api, running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running(api.kube, "old") as old:
-        before = await written(api)
-        await api.kube.delete(SECRET, "meshlab-ca", NAMESPACE)
-        async with running(api.kube, "new") as new:
-            assert old._registration
-            assert new._registration
-            await old._registration._write()
-            both = await written(api)
-            assert before in both
-            assert len(x509.load_pem_x509_certificates(both)) == 2
-            await asyncio.gather(*(review(plane.ports.injector, both) for plane in (old, new)))
-            monkeypatch.setattr(webhooks, "OVERLAP", timedelta())
-            await new._registration._write()
-            after = await written(api)
-            assert before not in after
-            await review(new.ports.injector, after)
 
 
 def test_a_data_plane_nobody_installed_is_named_with_those_that_are() -> None:

@@ -50,6 +50,7 @@ class Fake:
     """A proxy that is told one sentence, and reports nothing."""
 
     stages = ((type_url(Struct),),)
+    secrets = type_url(Struct)
     raw = FakeRaw()
 
     def inject(self, pod: Object, settings: SidecarSettings) -> Object:

@@ -45,10 +45,12 @@ class Signing:
         if self.refuse:
             self.refuse -= 1
             return web.Response(status=401, text="who are you?\n")
+        if request.headers.get("If-None-Match") == '"first"':
+            await asyncio.Event().wait()
         node = self.mesh.pods["bookstore-v1"].node
         chain = await self.mesh.ca.issue(await request.read(), STORE, names=[node_name(node)], lifetime=self.lifetime)
         bundle = await self.mesh.ca.bundle()
-        return web.Response(body=Grant(chain.decode(), bundle.decode()).to_json())
+        return web.Response(body=Grant(chain.decode(), bundle.decode()).to_json(), headers={"ETag": '"first"'})
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ async def signing(tmp_path: Path) -> AsyncIterator[Signing]:
         signing = Signing(mesh)
         app = web.Application()
         app.router.add_post("/v1/certificates", signing.sign)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, f"{mesh.host}.1", names.SIGNING_PORT, ssl_context=context).start()
         yield signing

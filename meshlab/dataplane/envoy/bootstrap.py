@@ -5,8 +5,9 @@ Pure, and plain dictionaries: the agent that writes it loads no protobuf.
 
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +90,15 @@ def secret_files(chain: str, key: str, roots: str) -> dict[str, dict[str, Any]]:
         _file(_PROXY): _secret(_PROXY, "tls_certificate", certificate),
         _file(_ROOTS): _secret(_ROOTS, "validation_context", {"trusted_ca": {"inline_string": roots}}),
     }
+
+
+def known_roots(files: Mapping[str, str]) -> str:
+    """The roots in such files, as a proxy's earlier life left them; empty when there are none."""
+    try:
+        (secret,) = json.loads(files[_file(_ROOTS)])["resources"]
+        return str(secret["validation_context"]["trusted_ca"]["inline_string"])
+    except (KeyError, ValueError):
+        return ""
 
 
 def _file(secret: str) -> str:

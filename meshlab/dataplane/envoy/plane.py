@@ -25,6 +25,7 @@ class EnvoyDataPlane:
     """Implements `DataPlane`."""
 
     stages = names.STAGES
+    secrets = names.SECRET
     raw: RawAccess = EnvoyRaw()
     secrets = names.SECRET
 

@@ -22,7 +22,7 @@ from typing import Self
 
 from meshlab.dataplane.envoy import names
 from meshlab.dataplane.envoy.admin import Admin
-from meshlab.dataplane.envoy.bootstrap import Controller, Node, bootstrap, secret_files
+from meshlab.dataplane.envoy.bootstrap import Controller, Node, bootstrap, known_roots, secret_files
 from meshlab.dataplane.envoy.inject import FOLDER, TOKEN_FOLDER
 from meshlab.dataplane.envoy.probes import Probe, from_json
 from meshlab.dataplane.envoy.process import start_envoy, write_private
@@ -31,6 +31,7 @@ from meshlab.dataplane.envoy.tcp_probe import serve_tcp_probes
 from meshlab.errors import MeshlabError
 from meshlab.identity.issuer import new_request
 from meshlab.identity.svid import Svid
+from meshlab.mesh.identity import Identity, node_name
 
 log = logging.getLogger("meshlab.sidecar")
 
@@ -47,6 +48,7 @@ class Settings:
     node: Node
     controller: Controller
     signing: SigningService
+    spiffe_id: str
     roots: str
     probes: tuple[Probe, ...]
     log_level: str
@@ -63,16 +65,19 @@ class Settings:
         pod, namespace, address = variables["POD_NAME"], variables["POD_NAMESPACE"], variables["MESHLAB_CONTROLLER"]
         root = Path(variables.get("MESHLAB_CONTAINER_ROOT", "/"))
         mark = int(variables["MESHLAB_PROXY_MARK"])
+        account, controller = variables["SERVICE_ACCOUNT"], variables["MESHLAB_CONTROLLER_ID"]
+        trust_domain = controller.removeprefix("spiffe://").partition("/")[0]
         return cls(
             node=Node(
                 id=f"{pod}.{namespace}",
-                identity=f"{namespace}/{variables['SERVICE_ACCOUNT']}",
+                identity=f"{namespace}/{account}",
                 address=variables["POD_IP"],
                 explicit=variables["MESHLAB_INTERCEPTION"] == "explicit",
                 mark=mark,
             ),
-            controller=Controller(address, names.XDS_PORT, variables["MESHLAB_CONTROLLER_ID"]),
+            controller=Controller(address, names.XDS_PORT, controller),
             signing=SigningService(address, variables["MESHLAB_CONTROLLER_NAME"], mark=mark),
+            spiffe_id=Identity(namespace, account).spiffe_id(trust_domain),
             roots=variables["MESHLAB_CA_BUNDLE"],
             probes=tuple(from_json(variables["MESHLAB_PROBES"])),
             log_level=variables["MESHLAB_LOG_LEVEL"],
@@ -87,7 +92,11 @@ class Agent:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._roots = settings.roots
+        left = {file.name: file.read_text() for file in settings.folder.glob("*.json")}
+        self._roots = known_roots(left) or settings.roots
+        """Those the pod was born with, until there are others: a root may have been replaced since."""
+        self._trust = ""
+        """The word for the trust that it has."""
         self._admin = Admin(settings.folder)
 
     async def run(self) -> int:
@@ -111,34 +120,39 @@ class Agent:
         probes.close()
         return 0 if stop.is_set() else code or 1
 
-    async def _obtain(self) -> Svid:
-        """A signed certificate, however long it takes, in Envoy's files."""
+    async def _obtain(self, *, has: str = "") -> Svid:
+        """A signed certificate, however long it takes, in Envoy's files. `has`: when another trust holds."""
         wait = _FIRST_RETRY
         while True:
             try:
-                return await asyncio.to_thread(self._sign)
+                return await self._sign(has)
             except (MeshlabError, OSError) as error:
                 log.warning("no certificate yet: %s", error)
             await asyncio.sleep(wait)
             wait = min(wait * 2, _LAST_RETRY)
 
-    def _sign(self) -> Svid:
+    async def _sign(self, has: str) -> Svid:
         settings = self._settings
-        key, request = new_request()
-        grant = settings.signing.sign(request, settings.token.read_text().strip(), self._roots)
-        self._roots = grant.bundle
-        for name, content in secret_files(grant.chain, key.decode(), grant.bundle).items():
+        key, request = new_request(settings.spiffe_id, [node_name(settings.node.id)])
+        signed = await settings.signing.sign(request, settings.token.read_text().strip(), self._roots, has=has)
+        self._roots, self._trust = signed.grant.bundle, signed.trust
+        for name, content in secret_files(signed.grant.chain, key.decode(), signed.grant.bundle).items():
             write_private(settings.folder / name, json.dumps(content))
-        return Svid(grant.chain.encode(), key)
+        return Svid(signed.grant.chain.encode(), key)
 
     async def _renew(self, svid: Svid) -> None:
+        """Get another certificate well before the end of this one, and whenever the mesh trusts other roots."""
         while True:
-            # Time that a laptop sleeps does not pass here: the clock is looked at now and then.
-            left = (svid.renew_at - datetime.now(UTC)).total_seconds()
-            await asyncio.sleep(min(max(left, 1.0), _LOOK_AT_CLOCK_SECONDS))
-            if svid.is_due():
-                svid = await self._obtain()
-                log.info("certificate %s until %s", svid.serial, svid.expires)
+            hearing = asyncio.create_task(self._obtain(has=self._trust))
+            while not hearing.done() and not svid.is_due():
+                # Time that a laptop sleeps does not pass here: the clock is looked at now and then.
+                left = (svid.renew_at - datetime.now(UTC)).total_seconds()
+                await asyncio.wait([hearing], timeout=min(max(left, 1.0), _LOOK_AT_CLOCK_SECONDS))
+            if not hearing.done():
+                hearing.cancel()
+                hearing = asyncio.create_task(self._obtain())
+            svid = await hearing
+            log.info("certificate %s until %s", svid.serial, svid.expires)
 
     async def _drain(self, stop: asyncio.Event, envoy: asyncio.subprocess.Process) -> None:
         """When asked to stop: turn clients away, let calls in flight finish, then end Envoy."""
