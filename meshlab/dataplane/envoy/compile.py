@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshlab.dataplane.base import Credentials
-from meshlab.dataplane.envoy import clusters, direct, endpoints, helpers, listeners, names, routes, secrets
+from meshlab.dataplane.envoy import (
+    clusters,
+    direct,
+    doors,
+    endpoints,
+    gateway,
+    helpers,
+    listeners,
+    names,
+    routes,
+    secrets,
+)
 from meshlab.dataplane.envoy import egress as egress_clusters
 from meshlab.dataplane.envoy.once import once
 from meshlab.dataplane.envoy.outside import hosts_by_name
 from meshlab.dataplane.envoy.outside import routes as outside_routes
 from meshlab.mesh.egress import EgressRule
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.ingress import GatewayRoute
 from meshlab.mesh.proxy_settings import ProxySettings
 from meshlab.mesh.rules import Permission
 from meshlab.mesh.view import InboundPort, OutboundService, ProxyView, UpstreamCluster
@@ -35,6 +47,16 @@ _bundle = once(secrets.bundle)
 def compile_view(view: ProxyView, credentials: Credentials) -> Snapshot:
     """All resources of one proxy. Only the holder of its workload's identity may read them."""
     workload, trust_domain = view.workload, view.trust_domain
+    if view.gateway is not None:
+        whole = _gateway(
+            view.outbound,
+            view.clusters,
+            view.gateway,
+            trust_domain=trust_domain,
+            address=workload.address if workload.explicit_proxy else None,
+            settings=view.settings,
+        )
+        return Snapshot(workload.identity.spiffe_id(trust_domain), (whole, _secrets(credentials)))
     mesh_of = _called_by_name if workload.explicit_proxy else _redirected
     mesh = mesh_of(
         view.outbound,
@@ -84,6 +106,24 @@ def _called_by_name(
 ) -> Part:
     """The same for explicit proxies, which are told hosts by name. They carry HTTP only."""
     return Part(_mesh_called_by_name(outbound, upstreams, outside, trust_domain, settings, egress=egress))
+
+
+@once
+def _gateway(
+    outbound: tuple[OutboundService, ...],
+    upstreams: tuple[UpstreamCluster, ...],
+    ways: tuple[GatewayRoute, ...],
+    *,
+    trust_domain: str,
+    address: str | None,
+    settings: ProxySettings,
+) -> Part:
+    """All that the gateway is told. `address`: its own, where nothing redirects."""
+    built = []
+    for cluster in upstreams:
+        built.append(_upstream_cluster(cluster, trust_domain=trust_domain, tls=settings.tls))
+        built.append(_upstream_endpoints(cluster, explicit=address is not None))
+    return Part([*built, *gateway.listeners(address, settings), gateway.routes(ways, outbound)])
 
 
 @once
@@ -171,6 +211,8 @@ def _workload(
         yield listener
     for port in inbound:
         yield clusters.local(identity, port.port, port.protocol, address or "127.0.0.1")
+        if address is None:
+            yield from doors.routes(identity, port)
         if port.protocol.is_http:
             for rates in dict.fromkeys((None, *port.by_rates())):
                 yield routes.inbound(identity, port.port, permissions, trust_domain, recorded, rates)

@@ -17,7 +17,7 @@ from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import ON_DOWNSTREAM_TLS_HANDSHAKE, TcpProxy
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from meshlab.dataplane.envoy import hcm, names
+from meshlab.dataplane.envoy import doors, hcm, names
 from meshlab.dataplane.envoy.access_log import tcp_log
 from meshlab.dataplane.envoy.direct import reaches
 from meshlab.dataplane.envoy.endpoints import socket_address
@@ -50,9 +50,13 @@ def inbound(
     address: str | None,
     settings: ProxySettings,
 ) -> Resource | None:
-    """What comes in: mutual TLS always, and the SNI says which port it is for. None when nothing may."""
+    """What comes in: mutual TLS, and the SNI says which port it is for; from outside the mesh, what finds a door.
+
+    None when nothing may. Where nothing redirects, outsiders dial the app itself, and there are no doors.
+    """
     chains: list[FilterChain] = []
     needs: list[tuple[TypeUrl, str]] = list(NEEDS)
+    opened = set() if address else {port.port for port in ports if port.doors}
     for port, rates, upstreams in ((item, *way) for item in ports for way in item.by_rates().items()):
         if port.protocol.is_http:
             routes = names.inbound_routes(identity, port.port, rates.name if rates else "")
@@ -70,10 +74,17 @@ def inbound(
             transport_protocol="tls",
             application_protocols=[names.ALPN],
         )
+        if port.port in opened:
+            # Envoy looks at chains for a port first, and then at no others
+            match.destination_port.value = port.port
         name = f"{identity}|{port.port}" + (f"|{rates.name}" if rates else "")
         first = [connection_rate(rates.name, rates.connections)] if rates and rates.connections else []
         chain = FilterChain(name=name, filter_chain_match=match, transport_socket=tls, filters=[*first, traffic])
         chains.append(chain)
+    for port in ports if opened else ():
+        for chain, more in doors.chains(identity, port, settings):
+            chains.append(chain)
+            needs += more
     if not chains:
         return None
     listener = Listener(

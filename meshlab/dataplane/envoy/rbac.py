@@ -86,10 +86,11 @@ def _admits_port(permission: MeshPermission, port: int) -> bool:
 def _requests(permission: MeshPermission) -> list[Permission]:
     if not permission.http_rules:
         return [Permission(any=True)]
-    return [_request(match) for rule in permission.http_rules for match in rule.matches]
+    return [request(match) for rule in permission.http_rules for match in rule.matches]
 
 
-def _request(match: HttpMatch) -> Permission:
+def request(match: HttpMatch) -> Permission:
+    """The requests that satisfy a match."""
     conditions = [Permission(header=matcher) for matcher in header_matchers(match)]
     if match.path_regex is not None:
         path = PathMatcher(path=StringMatcher(safe_regex=RegexMatcher(regex=match.path_regex)))

@@ -72,6 +72,16 @@ def server_tls(allowed: Iterable[StringMatcher], speaks: Sequence[str], tls: Tls
     return TransportSocket(name=_TLS, typed_config=pack(context))
 
 
+def parameters(tls: Tls) -> TlsParameters:
+    """What of TLS may be spoken."""
+    return TlsParameters(
+        tls_minimum_protocol_version=TlsParameters.TlsProtocol.Value(tls.oldest),
+        tls_maximum_protocol_version=TlsParameters.TlsProtocol.Value(tls.newest),
+        cipher_suites=tls.ciphers,
+        ecdh_curves=tls.curves,
+    )
+
+
 def anybody_of(trust_domain: str) -> list[StringMatcher]:
     """Every workload of the trust domain."""
     return [StringMatcher(prefix=f"spiffe://{trust_domain}/")]
@@ -87,12 +97,7 @@ def _common(allowed: Iterable[StringMatcher], protocols: Sequence[str], tls: Tls
         match_typed_subject_alt_names=[SubjectAltNameMatcher(san_type=san, matcher=matcher) for matcher in allowed]
     )
     return CommonTlsContext(
-        tls_params=TlsParameters(
-            tls_minimum_protocol_version=TlsParameters.TlsProtocol.Value(tls.oldest),
-            tls_maximum_protocol_version=TlsParameters.TlsProtocol.Value(tls.newest),
-            cipher_suites=tls.ciphers,
-            ecdh_curves=tls.curves,
-        ),
+        tls_params=parameters(tls),
         alpn_protocols=protocols,
         tls_certificate_sds_secret_configs=[SdsSecretConfig(name=names.SVID_SECRET, sds_config=ADS)],
         combined_validation_context=CommonTlsContext.CombinedCertificateValidationContext(
