@@ -18,7 +18,7 @@ def range_of(text: str) -> str | None:
 
 
 def check_range(text: str, field: str, report: Report) -> None:
-    """Report what is no range of addresses (ML323)."""
+    """Report what is no range of addresses (ML333)."""
     if range_of(text) is None:
         what = f"{text!r} is not a range of addresses"
-        report.error("ML323", field, what, "write it as in 10.0.0.0/8, or 10.1.2.3/32 for a single address")
+        report.error("ML333", field, what, "write it as in 10.0.0.0/8, or 10.1.2.3/32 for a single address")

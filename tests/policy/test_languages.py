@@ -13,6 +13,7 @@ from meshlab.mesh.identity import Identity
 from meshlab.mesh.rules import Permission
 from meshlab.policy import languages
 from meshlab.policy.base import Facts, PolicyLanguage
+from meshlab.policy.ingress import Ingresses
 from meshlab.policy.osm import Osm
 from meshlab.policy.overlay import Overlays
 from meshlab.policy.smi import Smi
@@ -89,4 +90,4 @@ def test_a_finding_names_code_object_field_and_cure(language):
 
 
 def test_every_language_is_found_by_entry_point():
-    assert [type(language) for language in languages()] == [Osm, Overlays, Smi]
+    assert [type(language) for language in languages()] == [Ingresses, Osm, Overlays, Smi]

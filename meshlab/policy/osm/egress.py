@@ -47,19 +47,19 @@ def validate(obj: Object, known: Objects, report: Report) -> None:
         spoken.add(protocol)
         if protocol not in _PROTOCOLS:
             what = f"{port['protocol']!r} is no protocol by which calls are told"
-            report.error("ML320", f"spec.ports[{index}].protocol", what, "write http, https or tcp")
+            report.error("ML330", f"spec.ports[{index}].protocol", what, "write http, https or tcp")
         elif protocol == EgressProtocol.HTTP and not spec.get("hosts"):
             what = "calls by http are told by their host, and none is named"
-            report.error("ML321", "spec.hosts", what, "name the hosts, or write protocol: tcp and ipAddresses")
+            report.error("ML331", "spec.hosts", what, "name the hosts, or write protocol: tcp and ipAddresses")
     for index, host in enumerate(spec.get("hosts", ())):
         if not _HOST.fullmatch(host):
             what = f"{host!r} is not the name of a host"
-            report.error("ML322", f"spec.hosts[{index}]", what, "write it as in example.com or *.example.com")
+            report.error("ML332", f"spec.hosts[{index}]", what, "write it as in example.com or *.example.com")
     if spec.get("hosts") and spoken == {EgressProtocol.TCP}:
         what = "on tcp ports nothing tells the host: every address may be called" + (
             " that ipAddresses has" if spec.get("ipAddresses") else ""
         )
-        report.warning("ML324", "spec.hosts", what, "write ipAddresses, or protocol: https where TLS is spoken")
+        report.warning("ML334", "spec.hosts", what, "write ipAddresses, or protocol: https where TLS is spoken")
     for index, text in enumerate(spec.get("ipAddresses", ())):
         check_range(text, f"spec.ipAddresses[{index}]", report)
     check_requests(obj, known, report)

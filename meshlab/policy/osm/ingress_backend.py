@@ -66,7 +66,7 @@ def validate(obj: Object, known: Objects, report: Report) -> None:
         field = f"spec.backends[{index}]"
         claim = backend["name"], backend["port"]["number"]
         if claim in seen:
-            report.error("ML330", field, f"{claim[0]}, port {claim[1]}, is named before", "name it once")
+            report.error("ML340", field, f"{claim[0]}, port {claim[1]}, is named before", "name it once")
         seen.add(claim)
         _check_backend(backend, field, named, report)
         _check_claim(obj, backend, field, known, report)
@@ -104,13 +104,13 @@ def _check_backend(backend: dict[str, Any], field: str, named: set[str], report:
     protocol = _speaks(backend)
     if protocol not in {_HTTP, _HTTPS}:
         what = f"{backend['port']['protocol']!r} is nothing that callers from outside speak"
-        report.error("ML332", f"{field}.port.protocol", what, "write http or https")
+        report.error("ML342", f"{field}.port.protocol", what, "write http or https")
     elif protocol == _HTTPS and not _skips(backend) and _PRINCIPAL not in named:
         what = "a certificate is asked for, but no AuthenticatedPrincipal says whose: nobody could come in"
-        report.error("ML333", f"{field}.tls", what, "add such a source, or write skipClientCertValidation: true")
+        report.error("ML343", f"{field}.tls", what, "add such a source, or write skipClientCertValidation: true")
     elif named == {_PRINCIPAL} and (protocol == _HTTP or _skips(backend)):
         what = "only a certificate proves a principal, and none is asked for: only proxies of the mesh can come in"
-        report.warning("ML334", f"{field}.port.protocol", what, "write protocol: https, or add a Service or an IPRange")
+        report.warning("ML344", f"{field}.port.protocol", what, "write protocol: https, or add a Service or an IPRange")
 
 
 def _check_claim(obj: Object, backend: dict[str, Any], field: str, known: Objects, report: Report) -> None:
@@ -118,7 +118,7 @@ def _check_claim(obj: Object, backend: dict[str, Any], field: str, known: Object
     first = known.claimed(KIND.kind, _claims).get(claim)
     if first is not None and not same(first, obj):
         what = f"IngressBackend {full_name(first)} already speaks of {claim[1]}, port {claim[2]}"
-        report.error("ML331", field, what, "edit that one")
+        report.error("ML341", field, what, "edit that one")
 
 
 def _check_service(obj: Object, backend: dict[str, Any], field: str, known: Objects, report: Report) -> None:
@@ -127,12 +127,12 @@ def _check_service(obj: Object, backend: dict[str, Any], field: str, known: Obje
     if service is None:
         if known.lacks("Service", namespace, name):
             what = f"there is no Service {name!r} in namespace {namespace}"
-            report.warning("ML335", f"{field}.name", what, f"kubectl get services -n {namespace}")
+            report.warning("ML345", f"{field}.name", what, f"kubectl get services -n {namespace}")
         return
     targets = [port.get("targetPort", port["port"]) for port in service.get("spec", {}).get("ports") or ()]
     if all(isinstance(target, int) for target in targets) and number not in targets:
         what = f"Service {name} leads to port {' or '.join(map(str, targets))} of its pods, not to {number}"
-        report.warning("ML335", f"{field}.port.number", what, "write the Service's target port")
+        report.warning("ML345", f"{field}.port.number", what, "write the Service's target port")
 
 
 def _check_source(source: dict[str, Any], field: str, known: Objects, report: Report) -> None:
@@ -142,9 +142,9 @@ def _check_source(source: dict[str, Any], field: str, known: Objects, report: Re
     elif kind == _PRINCIPAL and _spiffe_id(name) is None:
         what = f"{name!r} is no principal of the mesh"
         cure = "write spiffe://cluster.local/ns/<namespace>/sa/<account>, or <account>.<namespace>.cluster.local"
-        report.error("ML336", f"{field}.name", what, cure)
+        report.error("ML346", f"{field}.name", what, cure)
     elif kind == _SERVICE and not source.get("namespace"):
-        report.error("ML337", f"{field}.namespace", f"no namespace is given for Service {name}", "add its namespace")
+        report.error("ML347", f"{field}.namespace", f"no namespace is given for Service {name}", "add its namespace")
     elif kind == _SERVICE and known.lacks("Service", source["namespace"], name):
         what = f"there is no Service {name!r} in namespace {source['namespace']}"
-        report.warning("ML335", f"{field}.name", what, f"kubectl get services -n {source['namespace']}")
+        report.warning("ML345", f"{field}.name", what, f"kubectl get services -n {source['namespace']}")
