@@ -89,11 +89,6 @@ class AdsServer:
         meant, status = self._meant.get(node), self.proxies[node].types.get(url, TypeStatus())
         return meant is not None and status.acked == meant.snapshot.version_of(url)
 
-    def holds(self, node: str, url: TypeUrl) -> bool:
-        """Whether a proxy has acknowledged the newest of a type that is meant for it."""
-        meant, status = self._meant.get(node), self.proxies[node].types.get(url, TypeStatus())
-        return meant is not None and status.acked == meant.snapshot.version_of(url)
-
     def forget(self, node: str) -> None:
         """The proxy is gone: its snapshot and status are dropped, and its stream is closed."""
         self._meant.pop(node, None)

@@ -28,12 +28,7 @@ class Snapshot:
     @property
     def resources(self) -> Mapping[TypeUrl, Mapping[str, Resource]]:
         """Everything, by type and name; put together when asked for."""
-        return {url: self.of_type(url) for url in self.types}
-
-    @property
-    def types(self) -> frozenset[TypeUrl]:
-        """The types it has resources of."""
-        return frozenset(url for part in self.parts for url in part.resources)
+        return {url: self.of_type(url) for url in self.versions}
 
     def of_type(self, url: TypeUrl) -> Mapping[str, Resource]:
         """The resources of one type, by name; put together when asked for."""
@@ -53,8 +48,16 @@ class Snapshot:
 
     def version_of(self, url: TypeUrl) -> str:
         """One word for the content of one type."""
-        versions = [part.versions[url] for part in self.parts if url in part.versions]
-        return versions[0] if len(versions) == 1 else combined(versions) if versions else ""
+        return self.versions.get(url, "")
+
+    @cached_property
+    def versions(self) -> Mapping[TypeUrl, str]:
+        """The same for every type."""
+        found: dict[TypeUrl, str] = {}
+        for part in self.parts:
+            for url, version in part.versions.items():
+                found[url] = combined((found[url], version)) if url in found else version
+        return found
 
     def consistent(self) -> list[str]:
         """What is named but missing, one sentence each. An empty list is a snapshot safe to send."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from meshlab.xds.resource import TypeUrl
 
 
-@dataclass(frozen=True, slots=True)
-class TypeStatus:
+class TypeStatus(NamedTuple):
     """How far one proxy is with one type. Versions are `Snapshot.version_of` the type."""
 
     sent: str = ""
@@ -20,8 +19,7 @@ class TypeStatus:
     """Why the proxy refused what was sent last (its NACK); empty when it didn't."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyStatus:
+class ProxyStatus(NamedTuple):
     """What is known of one proxy. A proxy is settled when it has answered for all of its newest snapshot."""
 
     node: str
@@ -36,7 +34,7 @@ class ProxyStatus:
     """The newest generation that the proxy has answered for in full."""
     settled_ms: float | None = None
     """From `set_snapshot` to the last answer, for the generation `settled`."""
-    types: Mapping[TypeUrl, TypeStatus] = field(default_factory=lambda: MappingProxyType({}))
+    types: Mapping[TypeUrl, TypeStatus] = MappingProxyType({})
 
     @property
     def connected(self) -> bool:
@@ -91,9 +89,9 @@ class Proxies:
             if not waiting:
                 del self._waiting[node]
 
-    def update(self, node: str, **changes: object) -> None:
+    def update(self, node: str, **changes: Any) -> None:
         """Change what is known of a proxy and tell those who wait."""
-        status = replace(self[node], **changes)  # type: ignore[arg-type]
+        status = self[node]._replace(**changes)
         self._by_node[node] = status
         for generation, future in self._waiting.get(node, ()):
             if status.settled >= generation and not future.done():
@@ -104,7 +102,7 @@ class Proxies:
     def update_type(self, node: str, url: TypeUrl, **changes: str) -> None:
         """The same for one type."""
         types = dict(self[node].types)
-        types[url] = replace(types.get(url, TypeStatus()), **changes)
+        types[url] = types.get(url, TypeStatus())._replace(**changes)
         self.update(node, types=MappingProxyType(types))
 
     def forget(self, node: str) -> None:

@@ -24,6 +24,8 @@ class Stream:
     def __init__(self, stages: Stages) -> None:
         self.stages = stages
         self.subscriptions: dict[TypeUrl, Subscription] = {}
+        self._staged: list[list[Subscription]] = []
+        """The same, by stage."""
         self._nonces = count(1)
         self._renewed: set[tuple[TypeUrl, str]] = set()
         """What was made to be waited for anew before the proxy asked for its type."""
@@ -38,21 +40,18 @@ class Stream:
 
     def next(self, snapshot: Snapshot) -> tuple[Subscription, bytes] | None:
         """The next response and what it belongs to; None while there is nothing to send, or it must wait."""
-        for stage in self.stages:
-            for subscription in self._opened(stage):
-                if subscription.flight is not None:
-                    continue
-                changed, _ = subscription.lacking(snapshot)
-                if changed or subscription.owes:
-                    return subscription, self._respond(subscription, snapshot, changed, [])
-            if self._in_flight(stage):
+        for stage in self._staged:
+            for subscription in stage:
+                if subscription.flight is None and not subscription.is_idle(snapshot):
+                    changed, _ = subscription.lacking(snapshot)
+                    if changed or subscription.owes:
+                        return subscription, self._respond(subscription, snapshot, changed, [])
+            if any(subscription.flight for subscription in stage):
                 return None
-        for stage in reversed(self.stages):
-            for subscription in self._opened(stage):
-                if subscription.flight is None and (gone := subscription.lacking(snapshot)[1]):
+        for stage in reversed(self._staged):
+            for subscription in stage:
+                if not subscription.is_idle(snapshot) and (gone := subscription.lacking(snapshot)[1]):
                     return subscription, self._respond(subscription, snapshot, [], gone)
-            if self._in_flight(stage):
-                return None
         return None
 
     def settled(self, snapshot: Snapshot) -> bool:
@@ -66,7 +65,7 @@ class Stream:
         if any(subscription.refused for subscription in open_types):
             return True
         return (
-            snapshot.types <= self.subscriptions.keys()
+            snapshot.versions.keys() <= self.subscriptions.keys()
             and all(subscription.settled(snapshot) for subscription in open_types)
             and not any(subscription.lacking(snapshot)[1] for subscription in open_types)
         )
@@ -76,12 +75,8 @@ class Stream:
         for url, name in self._renewed:
             if url == request.type_url:
                 subscription.renew(name)
-
-    def _opened(self, stage: Sequence[TypeUrl]) -> list[Subscription]:
-        return [self.subscriptions[url] for url in stage if url in self.subscriptions]
-
-    def _in_flight(self, stage: Sequence[TypeUrl]) -> bool:
-        return any(subscription.flight for subscription in self._opened(stage))
+        opened = self.subscriptions
+        self._staged = [[opened[url] for url in stage if url in opened] for stage in self.stages]
 
     def _respond(
         self, subscription: Subscription, snapshot: Snapshot, changed: list[Resource], gone: list[str]

@@ -68,6 +68,10 @@ class Subscription:
         self.flight = None
         return True
 
+    def is_idle(self, snapshot: Snapshot) -> bool:
+        """Whether it is plain without looking that the proxy has everything of this type."""
+        return snapshot.parts is self.meant and not self.unsettled and not self.owes
+
     def lacking(self, snapshot: Snapshot) -> tuple[list[Resource], list[str]]:
         """The resources that differ from what the proxy has, and the names it has to hear are gone.
 
