@@ -11,13 +11,13 @@ from meshlab.controlplane.reader import Store
 from meshlab.errors import ClusterError
 from meshlab.kube import ApiError, Kind, Kube, Object, Ref
 from meshlab.kube.client import JSON_PATCH
-from meshlab.kube.objects import UPSTREAM_TRAFFIC_SETTING
+from meshlab.kube.objects import INGRESS_BACKEND, UPSTREAM_TRAFFIC_SETTING
 from meshlab.mesh.finding import Finding, Severity
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
-_JUDGED = (UPSTREAM_TRAFFIC_SETTING,)
+_JUDGED = (UPSTREAM_TRAFFIC_SETTING, INGRESS_BACKEND)
 """The kinds that have a status of this form in OSM."""
 
 

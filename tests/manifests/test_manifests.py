@@ -99,6 +99,8 @@ def test_the_services_lead_to_every_server_of_the_control_plane() -> None:
 
 def test_only_meshed_namespaces_depend_on_a_webhook() -> None:
     webhooks_ = [webhook for obj in manifests.read("control-plane") for webhook in obj.get("webhooks", ())]
-    assert [webhook["failurePolicy"] for webhook in webhooks_] == ["Fail", "Fail", "Ignore"]
-    for webhook in webhooks_[:2]:
+    assert [webhook["failurePolicy"] for webhook in webhooks_] == ["Fail", "Fail", "Fail", "Ignore"]
+    injector, gateway, validator, _ = webhooks_
+    for webhook in (injector, validator):
         assert webhook["namespaceSelector"]["matchLabels"] == {"openservicemesh.io/monitored-by": "meshlab"}
+    assert gateway["objectSelector"]["matchLabels"] == {"meshlab.dev/gateway": "true"}

@@ -58,6 +58,8 @@ def test_short_names_are_smis_and_osms():
         "UpstreamTrafficSetting": ["upstreamtrafficsetting"],
         "Retry": ["retry"],
         "MeshRootCertificate": ["mrc"],
+        "Egress": None,
+        "IngressBackend": None,
     }
 
 
