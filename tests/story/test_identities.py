@@ -33,6 +33,7 @@ SERVER_NAME = "meshlab-controller.meshlab-system.svc"
 INBOUND = 15003
 SECRET = type_url(Secret)
 LIMIT_SECONDS = 20
+APPS = ("bookbuyer", "bookthief", "bookstore", "bookwarehouse")
 
 
 @dataclass
@@ -144,9 +145,8 @@ async def test_the_certificates_that_edges_report_are_those_that_were_issued(sto
     everybody = (await story.observed("proxies"))["items"]
     # other tests may have pods in the mesh, too
     proxies = [proxy for proxy in everybody if proxy["proxy"].startswith("book")]
-    identities = {proxy["proxy"].partition("/")[0]: proxy["identity"] for proxy in proxies}
-    assert identities == {name: f"spiffe://cluster.local/ns/{name}/sa/{name}" for name in identities}
-    assert set(identities) == {"bookbuyer", "bookthief", "bookstore", "bookwarehouse"}
+    apps = {("bookwarehouse", "stock"), *((name, name) for name in APPS)}
+    assert {proxy["identity"] for proxy in proxies} == {f"spiffe://cluster.local/ns/{ns}/sa/{sa}" for ns, sa in apps}
     stores = {proxy["certificate"]["serial"] for proxy in proxies if proxy["proxy"].startswith("bookstore/")}
     assert len(stores) == 1, "pods of one identity share its certificate"
 
