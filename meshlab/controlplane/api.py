@@ -29,6 +29,7 @@ _RESOURCES = {
     "proxies": "ProxyList",
     "receipts": "Receipt",
     "mesh": "Mesh",
+    "configuration": "ProxyConfiguration",
     "exchanges": "ExchangeList",
     "trust": "Trust",
 }

@@ -15,6 +15,7 @@ from aiohttp import web
 from meshlab.controlplane import health, webhooks
 from meshlab.controlplane.api import ObserveApi
 from meshlab.controlplane.badge import Badge, replicas
+from meshlab.controlplane.below import Below
 from meshlab.controlplane.directory import WorldDirectory
 from meshlab.controlplane.election import Election
 from meshlab.controlplane.events import Events
@@ -101,6 +102,7 @@ class ControlPlane:
         self._directory = WorldDirectory()
         self._serving = False
         self._loop: Loop | None = None
+        self._below: Below | None = None
         self._registration: webhooks.Registration | None = None
 
     async def run(self) -> None:
@@ -113,9 +115,9 @@ class ControlPlane:
             await self._patiently(identities.own.obtain)
             worlds = WorldReader(self.reader.store, self._languages, store.trust.trust_domain)
             pusher = Pusher(self.ads, self._data_plane)
-            loop = Loop(self.reader, worlds, identities.svids, pusher, self.receipts)
-            self._loop = loop
-            loop.on_findings.append(self._events.want)
+            self._below = below = Below(self._data_plane, identities.svids, self.reader, self.ads, pusher)
+            self._loop = loop = Loop(self.reader, worlds, identities.svids, pusher, self.receipts, below.overlays)
+            loop.on_findings += [self._events.want, self._statuses.judge, below.keep_statuses(self._statuses)]
             self._registration = identities.registration
             acknowledgements = identities.acknowledgements(loop, pusher, self.ads, self._data_plane.secrets)
             rotation = identities.rotation(loop, acknowledgements, self._statuses)
@@ -127,6 +129,7 @@ class ControlPlane:
                     front_proxy, loop, self.windows, self.ads.proxies, identities.svids, self.receipts, self.recording
                 ).routes(),
                 *TrustApi(front_proxy, acknowledgements, rotation, identities.svids).routes(),
+                *below.routes(front_proxy, self.receipts),
                 *MetricsApi(front_proxy, loop, self.traffic, self.reader.store).routes(),
             ]
             context = identities.own.context()
@@ -144,7 +147,9 @@ class ControlPlane:
             @asynccontextmanager
             async def lead() -> AsyncIterator[None]:
                 async with AsyncExitStack() as servers:
-                    port = await self.ads.start(f"{self._address}:{self.ports.ads}", credentials(identities.own.key_pair))
+                    port = await self.ads.start(
+                        f"{self._address}:{self.ports.ads}", credentials(identities.own.key_pair)
+                    )
                     self.ports = replace(self.ports, ads=port)
                     servers.push_async_callback(self.ads.stop, _GRACE_SECONDS)
                     await self._serve(servers, "certificates", identities.signer.routes(), context)
@@ -163,7 +168,7 @@ class ControlPlane:
                             task.cancel()
 
             await self._serve(stack, "injector", webhooks.injector_routes(self._namespace, inject), context)
-            await self._serve(stack, "validator", webhooks.validator_routes(self._check), context)
+            await self._serve(stack, "validator", webhooks.validator_routes(self._check, below.examine), context)
             self._serving = True
             stack.push_async_callback(self._linger)
             async with asyncio.TaskGroup() as group:
@@ -228,6 +233,8 @@ class ControlPlane:
         self.totals.note(report)
         port, http = directory.target(exchange.upstream, exchange.destination_workload)
         self.recording.note(report, port, http=http)
+        if self._below:
+            self._below.overlays.note(exchange)
 
     def _workload_at(self, address: str) -> str:
         return self._world_directory().workload_at(address)

@@ -6,7 +6,9 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
+from meshlab.controlplane.history import History
 from meshlab.dataplane.base import Credentials, DataPlane
+from meshlab.dataplane.raw import Overlaid
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.project import project
@@ -42,6 +44,9 @@ class Pusher:
         self._ads = ads
         self._data_plane = data_plane
         self._told: dict[str, _Told] = {}
+        self.history = History(ads.proxies)
+        self.overlaid: dict[str, Overlaid] = {}
+        """By node: what was laid over its resources last, if anything was to be."""
         self.findings: dict[str, Finding] = {}
         """By node: why a proxy keeps what it had."""
 
@@ -49,6 +54,10 @@ class Pusher:
         """What a proxy has been told to show and to trust."""
         told = self._told.get(node)
         return told.credentials if told else None
+
+    def serve_at_most(self, proxies: int) -> None:
+        """Turn further ones away once so many are connected; 0: serve any number."""
+        self._ads.most = proxies
 
     def push(self, world: World, credentials: Callable[[Identity], Credentials]) -> Mapping[str, int]:
         """Set the snapshot of every proxy that the world now means something else for.
@@ -61,6 +70,8 @@ class Pusher:
         for node in self._told.keys() - meshed.keys():
             del self._told[node]
             self.findings.pop(node, None)
+            self.overlaid.pop(node, None)
+            self.history.forget(node)
             self._ads.forget(node)
         for node, workload in meshed.items():
             try:
@@ -82,15 +93,26 @@ class Pusher:
             return None
         view = told.view if last is None else _keeping(last.view, told.view)
         snapshot = self._data_plane.compile(view, told.credentials)
+        laid = self._data_plane.raw.overlay(snapshot, view.overlays) if view.overlays else Overlaid(snapshot)
         if problems := snapshot.consistent():
             log.error("the configuration of proxy %s does not hold together; it keeps what it has", node)
             self._find(node, "; ".join(problems[:3]))
             return None
         self.findings.pop(node, None)
         self._told[node] = _Told(view, told.credentials)
-        before = self._ads.proxies[node].generation
-        generation = self._ads.set_snapshot(node, snapshot)
-        return generation if generation != before else None
+        self._remember(node, laid)
+        before, known = self._ads.proxies[node].generation, self._ads.snapshot(node)
+        generation = self._ads.set_snapshot(node, laid.snapshot)
+        if generation == before:
+            return None
+        self.history.note(node, generation, known, laid.snapshot)
+        return generation
+
+    def _remember(self, node: str, laid: Overlaid) -> None:
+        if laid.changes or laid.misfits:
+            self.overlaid[node] = laid
+        else:
+            self.overlaid.pop(node, None)
 
     def _find(self, node: str, what: str) -> None:
         self.findings[node] = Finding(

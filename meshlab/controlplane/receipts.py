@@ -96,6 +96,10 @@ class Receipts:
             "proxies": answers,
         }
 
+    def causes(self, node: str, generation: int) -> list[str]:
+        """The objects for whose sake a proxy was told that generation."""
+        return [str(ref) for ref, entry in self._entries.items() if entry.push.concerned.get(node) == generation]
+
     def _answer(self, entry: _Entry, node: str, generation: int) -> dict[str, Any]:
         if node in entry.answers:
             return entry.answers[node]

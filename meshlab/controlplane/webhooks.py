@@ -32,6 +32,7 @@ _RECHECK_SECONDS = 60.0
 Inject = Callable[[Object], Object]
 Namespaces = Callable[[str], Awaitable[Object]]
 Validate = Callable[[Object], Iterable[Finding]]
+Examine = Callable[[Object], Awaitable[Iterable[Finding]]]
 
 
 def injector_routes(namespace_of: Namespaces, inject: Inject) -> list[web.RouteDef]:
@@ -45,8 +46,11 @@ def injector_routes(namespace_of: Namespaces, inject: Inject) -> list[web.RouteD
     return [web.post("/mutate-pod-creation", handle)]
 
 
-def validator_routes(check: Validate) -> list[web.RouteDef]:
-    """The validating webhook. What is wrong already is no reason to refuse a change of something else."""
+def validator_routes(check: Validate, examine: Examine) -> list[web.RouteDef]:
+    """The validating webhook. What is wrong already is no reason to refuse a change of something else.
+
+    `examine` takes longer than `check`, and is asked about what is written anew and looks well.
+    """
 
     async def handle(request: web.Request) -> web.Response:
         review = await _review(request)
@@ -54,9 +58,15 @@ def validator_routes(check: Validate) -> list[web.RouteDef]:
         known = set(check(old)) if old else set()
         found = check(review["request"]["object"])
         findings = [replace(one, severity=Severity.WARNING) if one in known else one for one in found]
+        if (old or {}).get("spec") != review["request"]["object"].get("spec") and not any(map(_refuses, findings)):
+            findings += await examine(review["request"]["object"])
         return web.json_response(validate(review, findings))
 
     return [web.post("/validate", handle)]
+
+
+def _refuses(finding: Finding) -> bool:
+    return finding.severity is Severity.ERROR
 
 
 async def _review(request: web.Request) -> Object:

@@ -56,6 +56,10 @@ class RawAccess(Protocol):
         """
         ...
 
+    def kind(self, resource: Resource) -> str:
+        """What kind of thing a resource is; what a patch calls it, if it is one that can be patched."""
+        ...
+
     def show(self, resource: Resource) -> dict[str, Any]:
         """A resource as plain data, for people: what is secret in it is left out."""
         ...

@@ -84,6 +84,11 @@ class AdsServer:
             self._streams[node].wake()
         return status.generation + 1
 
+    def snapshot(self, node: str) -> Snapshot | None:
+        """What a proxy is meant to know."""
+        meant = self._meant.get(node)
+        return meant.snapshot if meant else None
+
     def holds(self, node: str, url: TypeUrl) -> bool:
         """Whether a proxy has acknowledged the newest of a type that is meant for it."""
         meant, status = self._meant.get(node), self.proxies[node].types.get(url, TypeStatus())

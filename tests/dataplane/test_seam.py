@@ -39,6 +39,9 @@ class FakeRaw:
     async def examine(self, resources: Sequence[Resource]) -> str:
         return ""
 
+    def kind(self, resource: Resource) -> str:
+        return "sentence"
+
     def show(self, resource: Resource) -> dict[str, Any]:
         return {"name": resource.name}
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from meshlab.dataplane.envoy import documents, trial
+from meshlab.dataplane.envoy import documents, names, trial
 from meshlab.dataplane.envoy.overlay import overlaid
 from meshlab.dataplane.raw import Overlaid
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.overlay import Overlay
 from meshlab.xds import Resource, Snapshot
 
+_KINDS = {
+    names.LISTENER: "Listener",
+    names.ROUTES: "Route",
+    names.CLUSTER: "Cluster",
+    names.ENDPOINTS: "Endpoints",
+    names.SECRET: "Secret",
+}
 _FAILED_MODULE = "wasm_fail_stream"
 
 
@@ -25,6 +32,10 @@ class EnvoyRaw:
     async def examine(self, resources: Sequence[Resource]) -> str:
         """See `RawAccess.examine`."""
         return await trial.refusal(resources)
+
+    def kind(self, resource: Resource) -> str:
+        """See `RawAccess.kind`."""
+        return _KINDS[resource.type_url]
 
     def show(self, resource: Resource) -> dict[str, Any]:
         """See `RawAccess.show`."""
