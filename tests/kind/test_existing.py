@@ -50,7 +50,9 @@ def test_the_readmes_commands_bring_a_mesh_to_it_and_take_away_what_they_brought
     )
     assert "bookstore-v1" in said
     assert "Lab visitor is removed." in said
-    bare.kubectl("wait", "--for=delete", "namespace/meshlab-system", "namespace/bookstore", "--timeout=60s")
+    objects = [*manifests.read("control-plane"), *manifests.read("demo")]
+    brought = [f"namespace/{each['metadata']['name']}" for each in objects if each["kind"] == "Namespace"]
+    bare.kubectl("wait", "--for=delete", *brought, "--timeout=90s")
     assert bare.kubectl("get", KINDS, "-o", "name") == before
     bare.kubectl("delete", "crd", split["metadata"]["name"])
 

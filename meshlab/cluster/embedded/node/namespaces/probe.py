@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import subprocess
+import sys
 import tempfile
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -57,7 +58,8 @@ def probe() -> None:
         written = files.write(_POD, _THERE, _HERE, Path(folder) / "etc")
         hidden = Path(folder) / "hidden"
         hidden.mkdir()
-        command = [*prefix(namespaces, written, hidden=hidden), "true"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        # the interpreter itself: root has no right to another user's files once it is in a user namespace
+        command = [*prefix(namespaces, written, hidden=hidden), sys.executable, "-I", "-S", "-c", ""]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False, cwd=folder)
         if done.returncode:
             raise OSError(errno.EPERM, done.stderr.strip().rpartition("\n")[2])
