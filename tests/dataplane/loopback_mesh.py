@@ -23,13 +23,17 @@ from meshlab.dataplane.envoy import names
 from meshlab.dataplane.envoy.admin import Admin
 from meshlab.dataplane.envoy.plane import EnvoyDataPlane
 from meshlab.identity import CertificateAuthority, Svid, new_svid
+from meshlab.kube import load
 from meshlab.mesh.exchange import Exchange
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.overlay import Overlay
 from meshlab.mesh.project import project
 from meshlab.mesh.rules import Backend, Permission, Split
 from meshlab.mesh.service import Endpoint, Protocol, Service, ServiceName, ServicePort, Workload
+from meshlab.mesh.settings import Settings
 from meshlab.mesh.world import World
+from meshlab.policy import Facts
+from meshlab.policy.osm import Osm
 from meshlab.xds import AdsServer, KeyPair, ProxyStatus, credentials
 from meshlab.xds.tls import node_name
 
@@ -96,6 +100,7 @@ class Pod:
     requests: list[dict[str, str]] = field(default_factory=list)
     stopping: bool = False
     answering: asyncio.Event = field(default_factory=asyncio.Event)
+    status: int = 200
     envoy: asyncio.subprocess.Process | None = None
     folder: Path | None = None
 
@@ -126,7 +131,8 @@ class Pod:
                 body = self.workload.name.encode()
                 await self.answering.wait()
                 close = b"connection: close\r\n" if self.stopping else b""
-                writer.write(b"HTTP/1.1 200 OK\r\n%scontent-length: %d\r\n\r\n%s" % (close, len(body), body))
+                head = f"HTTP/1.1 {self.status} So it is\r\ncontent-length: {len(body)}\r\n".encode()
+                writer.write(head + close + b"\r\n" + body)
                 await writer.drain()
                 if self.stopping:
                     break
@@ -161,6 +167,7 @@ class Mesh:
         self.exchanges: list[Exchange] = []
         self.pods: dict[str, Pod] = {}
         self.svids: dict[Identity, Svid] = {}
+        self.osm = Facts()
         self.permissions: tuple[Permission, ...] = ()
         self.splits: tuple[Split, ...] = ()
         self.permissive = True
@@ -277,7 +284,23 @@ class Mesh:
             permissive=self.permissive,
             egress=self.egress,
             overlays=self.overlays,
+            upstream_settings=self.osm.upstream_settings,
+            retries=self.osm.retries,
+            proxies=(self.osm.settings or Settings()).proxies,
         )
+
+    async def apply(self, *manifests: str) -> None:
+        """Have these be all that is said in OSM's kinds, and wait until every proxy has heard of it."""
+        self.osm = Osm().read(obj for text in manifests for obj in load(text))
+        assert self.osm.findings == ()
+        await self.push()
+
+    def stat(self, name: str, pattern: str) -> int:
+        """The sum of the figures that a pod's Envoy has under a name."""
+        folder = self.pods[name].folder
+        assert folder is not None
+        lines = Admin(folder).get(f"/stats?filter={pattern}").splitlines()
+        return sum(int(line.rpartition(":")[2]) for line in lines if line)
 
     def set_snapshots(self, world: World, bundle: bytes, nodes: Iterable[str] | None = None) -> dict[str, int]:
         """Compile the world for every proxy, or for these; the generation each has to reach."""

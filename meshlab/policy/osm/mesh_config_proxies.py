@@ -33,6 +33,7 @@ _RSA_CIPHERS = frozenset(
     }
 )
 """Proxies know them, and never use them here."""
+_KEYS = "P-256"
 _TIMEOUT = timedelta(seconds=1)
 _CURVES = ("X25519", "P-256", "P-384", "P-521", "X25519MLKEM768")
 _AUTHORIZATION = "spec.traffic.inboundExternalAuthorization"
@@ -62,6 +63,9 @@ def validate(spec: dict[str, Any], report: Report) -> None:
         if name not in _CURVES:
             cure = f"write some of: {', '.join(_CURVES)}"
             report.error("ML316", f"spec.sidecar.ecdhCurves[{index}]", f"{name!r} is no curve here", cure)
+    if tls.curves and _KEYS not in tls.curves and tls.newest != "TLSv1_3":
+        what = f"up to TLS 1.2 {_KEYS} has to be among them, since the mesh's certificates have such keys"
+        report.error("ML316", "spec.sidecar.ecdhCurves", what, f"add {_KEYS}")
     asked = spec.get("traffic", {}).get("inboundExternalAuthorization", {})
     check_duration(asked, "timeout", _AUTHORIZATION, report)
     _check_address(asked, _AUTHORIZATION, report, "address", "port")
