@@ -1,0 +1,153 @@
+"""Real Envoys where the mesh ends: a host outside that may be called, and a gateway that takes calls from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import replace
+
+import pytest
+
+from meshlab.identity import new_svid
+from meshlab.mesh.egress import EgressPort, EgressProtocol, EgressRule
+from meshlab.mesh.identity import Identity
+from meshlab.mesh.ingress import GatewayRoute, IngressRule
+from meshlab.mesh.rules import Backend, HttpMatch, Split
+from meshlab.mesh.service import Endpoint, ServiceName
+
+from .loopback_mesh import Mesh, Pod, call, call_on
+
+SHOP = ServiceName("shop", "shop")
+GATEWAY = ServiceName("meshlab-system", "meshlab-gateway")
+
+
+class Borders(Mesh):
+    """The mesh with what is said of its borders."""
+
+    egress_rules: tuple[EgressRule, ...] = ()
+    ingress_rules: tuple[IngressRule, ...] = ()
+    routes: tuple[GatewayRoute, ...] = ()
+
+    def world(self):
+        gateway = self.pods.get("gateway")
+        at = gateway and Endpoint(gateway.address, 8080, gateway.workload.identity, True, gateway.full_name)
+        return replace(
+            super().world(),
+            egress_rules=self.egress_rules,
+            ingress_rules=self.ingress_rules,
+            callers=((GATEWAY, (at,)),) if at else (),
+            gateway_routes=self.routes,
+        )
+
+    async def gateway(self, *hosts: str) -> Pod:
+        pod = await self.pod("gateway", "meshlab-system", app=False, envoy=False)
+        identity = Identity("meshlab-system", "meshlab-gateway")
+        pod.workload = replace(pod.workload, identity=identity, gateway=True)
+        self.svids[identity] = await new_svid(self.ca, identity, names=hosts)
+        await self._envoy(pod)
+        return pod
+
+
+@pytest.fixture
+async def borders():
+    async with Borders() as mesh:
+        mesh.permissive = False
+        yield mesh
+
+
+async def ask(gateway: Pod, host: str, path: str = "/", **options) -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection(gateway.address, 8443 if options else 8080, **options)
+    try:
+        found = await call_on(reader, writer, f"http://{host}{path}", close=True)
+    finally:
+        writer.close()
+    return found.status, found.body
+
+
+async def test_an_egress_opens_one_host_to_one_identity_for_the_requests_it_names(borders):
+    buyer, thief = await borders.pod("buyer", app=False), await borders.pod("thief", app=False)
+    outside = await borders.pod("outside", meshed=False)
+    host = outside.address
+    await borders.push()
+    assert (await call(buyer.address, f"http://{host}:14001/open")).status == 502
+    match = HttpMatch("open", "/open", frozenset({"GET"}))
+    port = EgressPort(14001, EgressProtocol.HTTP)
+    rule = EgressRule("buyer/outside", frozenset({buyer.workload.identity}), (port,), (host,), matches=(match,))
+    borders.egress_rules = (rule,)
+    await borders.push()
+    asked = [
+        await call(buyer.address, f"http://{host}:14001/open"),
+        await call(buyer.address, f"http://{host}:14001/other"),
+        await call(buyer.address, f"http://{host}:14002/open"),
+        await call(thief.address, f"http://{host}:14001/open"),
+    ]
+    assert [answer.status for answer in asked] == [200, 403, 502, 502]
+    assert asked[0].body == "outside"
+
+
+async def test_two_egresses_are_a_union_and_one_with_addresses_opens_nothing_without_redirection(borders):
+    buyer = await borders.pod("buyer", app=False)
+    outside = await borders.pod("outside", meshed=False)
+    sources, ports = frozenset({buyer.workload.identity}), (EgressPort(14001, EgressProtocol.HTTP),)
+    name = "buyer/x"
+    rules = [
+        EgressRule(name, sources, ports, (outside.address,), matches=(HttpMatch(path, path),)) for path in ("/a", "/b")
+    ]
+    borders.egress_rules = (*rules, EgressRule(name, sources, ports, (outside.address,), ("127.0.0.0/8",)))
+    await borders.push()
+    asked = [await call(buyer.address, f"http://{outside.address}:14001{path}") for path in ("/a", "/b", "/c")]
+    assert [answer.status for answer in asked] == [200, 200, 403]
+
+
+async def test_the_gateway_serves_an_ingress_once_the_backend_lets_it_in(borders):
+    gateway = await borders.gateway("shop.example")
+    for name in ("one", "two"):
+        await borders.pod(name, "shop")
+        borders.service(f"shop/{name}", name)
+    borders.service("shop/shop", "one", "two")
+    borders.routes = (
+        GatewayRoute("shop/in", "shop.example", "/books", False, SHOP, 14001),
+        GatewayRoute("shop/in", "*.deep.example", "/", False, SHOP, 14001),
+        GatewayRoute("shop/in", "", "/anywhere", True, SHOP, 14001),
+        GatewayRoute("shop/in", "absent.example", "/", False, ServiceName("shop", "absent"), 80),
+    )
+    await borders.push()
+    assert (await ask(gateway, "shop.example", "/books"))[0] == 403
+    borders.ingress_rules = (IngressRule("shop/in", SHOP, 14001, services=(GATEWAY,)),)
+    borders.splits = (Split("shop/s", SHOP, (Backend(ServiceName("shop", "two"), 1),)),)
+    await borders.push()
+    assert await ask(gateway, "shop.example", "/books/1") == (200, "two")
+    assert [
+        (await ask(gateway, host, path))[0]
+        for host, path in [
+            ("shop.example:8080", "/books"),
+            ("shop.example", "/booksellers"),
+            ("shop.example", "/x/../books"),
+            ("a.deep.example", "/"),
+            ("a.b.deep.example", "/"),
+            ("elsewhere", "/anywhere"),
+            ("elsewhere", "/anywhere/else"),
+            ("shop.example", "/anywhere"),
+            ("absent.example", "/"),
+        ]
+    ] == [200, 404, 200, 200, 404, 200, 404, 200, 503]
+
+
+async def test_the_gateway_shows_a_certificate_of_the_mesh_for_the_hosts_it_serves(borders):
+    gateway = await borders.gateway("shop.example")
+    await borders.pod("one", "shop")
+    borders.service("shop/shop", "one")
+    borders.routes = (GatewayRoute("shop/in", "shop.example", "/", False, SHOP, 14001),)
+    borders.ingress_rules = (
+        IngressRule("shop/in", SHOP, 14001, services=(GATEWAY,), matches=(HttpMatch("get", "/open"),)),
+    )
+    await borders.push()
+    trusting = ssl.create_default_context(cadata=(await borders.ca.bundle()).decode())
+    secure = {"ssl": trusting, "server_hostname": "shop.example"}
+    assert await ask(gateway, "shop.example", "/open", **secure) == (200, "one")
+    assert (await ask(gateway, "shop.example", "/other", **secure))[0] == 403
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await ask(gateway, "shop.example", **{**secure, "server_hostname": "other.example"})
+    await borders.eventually(lambda: any(exchange.status == 403 for exchange in borders.exchanges))
+    seen = [exchange for exchange in borders.exchanges if exchange.allowed_by]
+    assert {exchange.allowed_by for exchange in seen} <= {"IngressBackend shop/in"}
