@@ -45,8 +45,6 @@ class Credentials:
     """PEM roots."""
     signer: str = ""
     """Who signed: the id of an authority."""
-    signer: str = ""
-    """Who signed: the id of an authority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +79,6 @@ class DataPlane(Protocol):
     @property
     def stages(self) -> Stages:
         """The types it is told, in the order that keeps traffic whole (see `meshlab.xds.stream`)."""
-        ...
-
-    @property
-    def secrets(self) -> str:
-        """The type that certificates and roots travel in."""
         ...
 
     @property

@@ -25,7 +25,6 @@ class EnvoyDataPlane:
     """Implements `DataPlane`."""
 
     stages = names.STAGES
-    secrets = names.SECRET
     raw: RawAccess = EnvoyRaw()
     secrets = names.SECRET
 
