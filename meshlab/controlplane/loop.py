@@ -17,6 +17,7 @@ from meshlab.controlplane.svids import Svids
 from meshlab.controlplane.world import Reading, WorldReader
 from meshlab.kube.objects import POD
 from meshlab.mesh.finding import Finding
+from meshlab.mesh.ingress import host_names
 from meshlab.mesh.settings import Settings
 from meshlab.mesh.world import World
 
@@ -71,6 +72,11 @@ class Loop:
         self._log_findings()
         self._pusher.serve_at_most(self.reading.settings.most_proxies)
         self._svids.lifetime = self.reading.settings.certificate_validity
+        self._svids.names = {
+            workload.identity: host_names(workload.identity, self.reading.world.gateway_routes)
+            for workload in self.reading.world.workloads
+            if workload.gateway
+        }
         await self._svids.ensure({workload.identity for workload in self.reading.world.workloads if workload.meshed})
         await self._select_overlays()
         concerned = self._pusher.push(self.reading.world, self._svids.__getitem__)

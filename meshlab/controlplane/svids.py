@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -33,6 +33,8 @@ class Svids:
         self._arrived = asyncio.Event()
         """Set when one has come that nobody waited for any more."""
         self.lifetime = timedelta(hours=24)
+        self.names: Mapping[Identity, tuple[str, ...]] = {}
+        """Host names that an identity's certificate has besides: the gateway's."""
 
     def __getitem__(self, identity: Identity) -> Credentials:
         """What an identity shows, and trusts. Raises IdentityError ML407 while nobody has signed for it."""
@@ -89,11 +91,14 @@ class Svids:
 
     def _is_stale(self, identity: Identity) -> bool:
         held = self._held.get(identity)
-        return held is None or held.svid.is_due() or held.signer != self._store.trust.signer.id
+        if held is None or held.svid.is_due() or held.signer != self._store.trust.signer.id:
+            return True
+        return set(held.svid.host_names) != set(self.names.get(identity, ()))
 
     async def _issue(self, identity: Identity, trust: Trust) -> None:
         try:
-            svid = await new_svid(self._store.issuer, identity, lifetime=self.lifetime)
+            names = self.names.get(identity, ())
+            svid = await new_svid(self._store.issuer, identity, names=names, lifetime=self.lifetime)
             self._held[identity] = Credentials(svid, self._store.trust.bundle, trust.signer.id)
             log.info("%s has certificate %s until %s", svid.spiffe_id, svid.serial, svid.expires)
         except MeshlabError as error:

@@ -35,6 +35,12 @@ class Svid:
         return spiffe_id(self.leaf)
 
     @property
+    def host_names(self) -> list[str]:
+        """The host names it has besides."""
+        names = self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return names.get_values_for_type(x509.DNSName)
+
+    @property
     def serial(self) -> str:
         """The serial number in hexadecimal, two digits for each byte, as openssl and Envoy print it."""
         number = self.leaf.serial_number

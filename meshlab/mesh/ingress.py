@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from meshlab.mesh.identity import Identity
@@ -70,6 +70,12 @@ class GatewayRoute:
     """Else the path and all that is below it."""
     service: ServiceName
     port: int
+
+
+def host_names(gateway: Identity, routes: Iterable[GatewayRoute]) -> tuple[str, ...]:
+    """What the gateway's certificate is for: its own Service, which has the name of its account, and every host."""
+    own = ServiceName(gateway.namespace, gateway.service_account)
+    return (own.fqdn, *own.hosts(), *sorted({route.host for route in routes if route.host}))
 
 
 Callers = tuple[tuple[ServiceName, tuple[Endpoint, ...]], ...]
