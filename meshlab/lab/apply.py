@@ -17,7 +17,7 @@ from meshlab.lab.stream import ROOT
 MANAGER = "meshlab-lab"
 """The field manager of everything the lab writes: `kubectl get -o yaml --show-managed-fields` shows it."""
 
-_CONFIGURES_PROXIES = {"TrafficSplit", "TrafficTarget", "HTTPRouteGroup", "TCPRoute", "MeshConfig"}
+_CONFIGURES_PROXIES = {"TrafficSplit", "TrafficTarget", "HTTPRouteGroup", "TCPRoute", "MeshConfig", "ProxyOverlay"}
 _PATIENCE_SECONDS = 5
 
 
@@ -49,11 +49,13 @@ class Applied:
     remarks: tuple[str, ...] = ()
     seen: bool = True
     """Whether the control plane has taken the change in."""
+    wrong: bool = False
+    """Whether a remark says that it is wrong, and so does not count."""
 
     @property
     def ok(self) -> bool:
         """Whether every proxy it concerns runs by it."""
-        return self.seen and all(answer.acknowledged for answer in self.answers)
+        return self.seen and not self.wrong and all(answer.acknowledged for answer in self.answers)
 
     @property
     def sentence(self) -> str:
@@ -142,8 +144,9 @@ async def receipt(kube: Kube, obj: Object, action: str) -> Applied:
     answers = tuple(
         Answer(row["proxy"], row["acknowledged"], row["milliseconds"], row["refused"] or "") for row in found["proxies"]
     )
-    remarks = tuple(_remark(finding) for finding in found.get("findings") or ())
-    return Applied(ref, action, version, answers, remarks, seen=found["seen"])
+    findings = found.get("findings") or ()
+    wrong = any(finding["severity"] == "error" for finding in findings)
+    return Applied(ref, action, version, answers, tuple(map(_remark, findings)), seen=found["seen"], wrong=wrong)
 
 
 async def _store(kube: Kube, obj: Object, *, force: bool) -> tuple[Object, str]:
