@@ -30,12 +30,14 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--image", default="", help="where that cluster pulls meshlab's image from")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be applied, as YAML")
     parser.add_argument("--no-demo", action="store_true", help="without the bookstore")
+    parser.add_argument("--gateway", action="store_true", help="with a gateway that serves Ingresses of class meshlab")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Take every step, showing each, then say what to do next."""
     if arguments.dry_run:
-        print(dump(install.everything(arguments.image or IMAGE, demo=not arguments.no_demo)), end="")
+        demo, gateway = not arguments.no_demo, arguments.gateway
+        print(dump(install.everything(arguments.image or IMAGE, demo=demo, gateway=gateway)), end="")
         return 0
     began = time.monotonic()
     console = Console(highlight=False)
@@ -50,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
                     context=arguments.context,
                     image=arguments.image,
                     network=arguments.network,
+                    gateway=arguments.gateway,
                 )
             )
     except (KeyboardInterrupt, MeshlabError) as error:

@@ -48,11 +48,13 @@ async def start(
     context: str = "",
     image: str = "",
     network: str = "",
+    gateway: bool = False,
 ) -> Started:
     """Start a lab, or finish and repair one that was started. `progress` hears of every step.
 
     `kind` is the cluster's: ``embedded`` or ``kind``. `context` names an existing one, which pulls `image`.
     Without them: where the lab is, or else embedded, with the pod `network`: ``namespaces`` or ``loopback``.
+    `gateway` adds the mesh's own way in from outside, which stays once it is there.
     """
     cluster = cluster_of(name, kind, context=context, image=image, network=network)
     installation = Installation(cluster)
@@ -63,6 +65,8 @@ async def start(
         Step("Teach it the mesh's kinds", installation.apply_kinds),
         Step("Start the control plane", installation.apply_control_plane),
     ]
+    if gateway:
+        steps.append(Step("Start the gateway", installation.apply_gateway))
     if demo:
         steps.append(Step("Start the bookstore", installation.apply_demo))
     steps.append(Step("Ask how the mesh is doing", installation.ask))
@@ -88,9 +92,9 @@ async def left(name: str) -> str:
     return f"Left: {found}. The next up goes on from there; meshlab down --name {name} takes it away."
 
 
-def everything(image: str, *, demo: bool) -> list[Object]:
+def everything(image: str, *, demo: bool, gateway: bool) -> list[Object]:
     """What an installation consists of, in order."""
-    folders = ("crds", "control-plane", "demo") if demo else ("crds", "control-plane")
+    folders = ["crds", "control-plane", *(["gateway"] if gateway else []), *(["demo"] if demo else [])]
     return [obj for folder in folders for obj in manifests.read(folder, image=image)]
 
 
@@ -127,6 +131,13 @@ class Installation:
             await self._apply(kube, settings, force=False)
             return await ready.available(kube, objects, say)
 
+    async def apply_gateway(self, say: Say) -> str:
+        """The gateway runs, and waits for Ingresses of class meshlab."""
+        async with await self._connect() as kube:
+            objects = manifests.read("gateway", image=self._cluster.image)
+            await self._apply(kube, objects, force=False)
+            return await ready.available(kube, _deployments(objects), say)
+
     async def apply_demo(self, say: Say) -> str:
         """The bookstore's pods run, each with its sidecar."""
         async with await self._connect() as kube:
@@ -145,7 +156,7 @@ class Installation:
     async def remove(self, say: Say) -> str:
         """What the lab made is gone."""
         async with await self._connect() as kube:
-            return await uninstall(kube, everything(self._cluster.image, demo=True), say)
+            return await uninstall(kube, everything(self._cluster.image, demo=True, gateway=True), say)
 
     def _control_plane(self) -> list[Object]:
         objects = manifests.read("control-plane", image=self._cluster.image)

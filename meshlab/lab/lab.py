@@ -222,11 +222,13 @@ def up(
     context: str = "",
     image: str = "",
     network: str = "",
+    gateway: bool = False,
 ) -> Lab:
     """Start a lab, or finish and repair one that was started; safe to repeat.
 
     `cluster` is ``embedded`` or ``kind``; or else `context` names an existing one, which pulls `image`. Without them:
     where the lab is, or embedded, whose pod `network` is ``namespaces``, or ``loopback`` where those can't be had.
+    `gateway` adds the mesh's own way in from outside, for Ingresses of class meshlab.
     `name` tells labs apart (default: the environment's MESHLAB_NAME, else ``default``).
     `demo` brings the bookstore. In a notebook `%kubectl` and `%%smi` are there afterwards.
     """
@@ -234,7 +236,16 @@ def up(
     progress = Progress(lab_loop())
     try:
         started = progress.follow(
-            install.start(name, demo, progress.hear, kind=cluster, context=context, image=image, network=network)
+            install.start(
+                name,
+                demo,
+                progress.hear,
+                kind=cluster,
+                context=context,
+                image=image,
+                network=network,
+                gateway=gateway,
+            )
         )
     except (KeyboardInterrupt, MeshlabError) as error:
         error.add_note(lab_loop().run(install.left(name)))

@@ -75,7 +75,7 @@ class GatewayRoute:
 def host_names(gateway: Identity, routes: Iterable[GatewayRoute]) -> tuple[str, ...]:
     """What the gateway's certificate is for: its own Service, which has the name of its account, and every host."""
     own = ServiceName(gateway.namespace, gateway.service_account)
-    return (own.fqdn, *own.hosts(), *sorted({route.host for route in routes if route.host}))
+    return (*own.hosts(), *sorted({route.host for route in routes if route.host}))
 
 
 Callers = tuple[tuple[ServiceName, tuple[Endpoint, ...]], ...]
