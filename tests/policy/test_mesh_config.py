@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from meshlab.kube import Object
+from meshlab.mesh.proxy_settings import Collector, ExternalAuthorization, ProxySettings, Tls
 from meshlab.mesh.settings import Exclusions, Settings
 from meshlab.policy.osm import Osm
 from meshlab.policy.osm.duration import duration
@@ -106,3 +107,70 @@ def test_what_goes_past_the_proxy_is_read():
 def test_what_is_no_range_of_addresses_is_refused(text: str):
     obj = mesh_config(traffic={"outboundIPRangeExclusionList": [text]})
     assert found(obj) == [("ML273", "spec.traffic.outboundIPRangeExclusionList")]
+
+
+def test_it_says_how_proxies_speak_whom_they_ask_and_whom_they_tell():
+    obj = mesh_config(
+        sidecar={"tlsMinProtocolVersion": "TLSv1_3", "maxDataPlaneConnections": 9, "ecdhCurves": ["X25519"]},
+        traffic={
+            "inboundExternalAuthorization": {
+                "enable": True,
+                "address": "opa.opa.svc.cluster.local",
+                "port": 9191,
+                "timeout": "2s",
+                "failureModeAllow": True,
+            }
+        },
+        observability={"tracing": {"enable": True, "address": "jaeger.tracing"}},
+    )
+    assert found(obj) == []
+    said = settings(obj)
+    assert said.most_proxies == 9
+    assert said.proxies == ProxySettings(
+        Tls("TLSv1_3", "TLSv1_3", curves=("X25519",)),
+        ExternalAuthorization("opa.opa.svc.cluster.local", 9191, "", timedelta(seconds=2), allow_on_failure=True),
+        Collector("jaeger.tracing", 9411, "/api/v2/spans"),
+    )
+
+
+def test_what_is_not_enabled_is_not_asked_or_told():
+    obj = mesh_config(
+        traffic={"inboundExternalAuthorization": {"enable": False, "address": "opa"}},
+        observability={"tracing": {"address": "jaeger"}},
+    )
+    assert settings(obj).proxies == ProxySettings()
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "field"),
+    [
+        (
+            {"sidecar": {"tlsMinProtocolVersion": "TLSv1_3", "tlsMaxProtocolVersion": "TLSv1_2"}},
+            "ML315",
+            "sidecar.tlsMaxProtocolVersion",
+        ),
+        ({"sidecar": {"cipherSuites": ["ROT13"]}}, "ML316", "sidecar.cipherSuites[0]"),
+        (
+            {"sidecar": {"tlsMaxProtocolVersion": "TLSv1_2", "cipherSuites": ["AES128-SHA"]}},
+            "ML316",
+            "sidecar.cipherSuites",
+        ),
+        ({"sidecar": {"ecdhCurves": ["P-1"]}}, "ML316", "sidecar.ecdhCurves[0]"),
+        ({"sidecar": {"tlsMaxProtocolVersion": "TLSv1_2", "ecdhCurves": ["P-384"]}}, "ML316", "sidecar.ecdhCurves"),
+        (
+            {"traffic": {"inboundExternalAuthorization": {"enable": True, "port": 1}}},
+            "ML317",
+            "traffic.inboundExternalAuthorization.address",
+        ),
+        (
+            {"traffic": {"inboundExternalAuthorization": {"enable": True, "address": "a", "port": 1, "timeout": "x"}}},
+            "ML313",
+            "traffic.inboundExternalAuthorization.timeout",
+        ),
+        ({"observability": {"tracing": {"enable": True}}}, "ML317", "observability.tracing.address"),
+        ({"observability": {"tracing": {"endpoint": "spans"}}}, "ML317", "observability.tracing.endpoint"),
+    ],
+)
+def test_what_would_part_the_proxies_from_each_other_is_refused(spec, code, field):
+    assert (code, f"spec.{field}") in found(mesh_config(**spec))
+    assert settings(mesh_config(**spec)).proxies == ProxySettings()

@@ -21,7 +21,7 @@ KIND = UPSTREAM_TRAFFIC_SETTING
 CRD = "upstream-traffic-setting"
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
-_ANSWERS = frozenset({*range(400, 418), *range(421, 425), 426, 428, 429, 431, *range(500, 509), 510, 511})
+ANSWERS = frozenset({*range(400, 418), *range(421, 425), 426, 428, 429, 431, *range(500, 509), 510, 511})
 """The statuses that a proxy may answer with of its own."""
 
 
@@ -108,7 +108,7 @@ def _named_by_egress(known: Objects, namespace: str) -> Iterator[set[str]]:
 
 
 def _check_answer(rate: dict[str, Any], field: str, report: Report) -> None:
-    if (status := rate.get("responseStatusCode", 429)) not in _ANSWERS:
+    if (status := rate.get("responseStatusCode", 429)) not in ANSWERS:
         what = f"{status} is no status that proxies know"
         report.error("ML314", f"{field}.responseStatusCode", what, "429 is usual, or 503")
     for index, header in enumerate(rate.get("responseHeadersToAdd", ())):
