@@ -46,7 +46,7 @@ from .api_servers import ORACLE, embedded, oracle
 __all__ = ["embedded", "oracle"]
 
 GROUNDS = ("embedded-loopback", "embedded-namespaces", "kind")
-EVERY_GROUND = ("interception", "kubectl", "notebooks", "story")
+EVERY_GROUND = ("interception", "kubectl", "notebooks", "smi", "story")
 """The folders of tests that are the same wherever a lab runs."""
 
 T = TypeVar("T")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
 
 from aiohttp import web
 
@@ -16,7 +15,6 @@ from meshlab.kube.objects import NAMESPACE, SERVICE, TRAFFIC_SPLIT
 from meshlab.observe.subjects import KINDS, Subject, containing
 from meshlab.observe.traffic import Traffic
 from meshlab.observe.traffic_metrics import GROUP_VERSION, Json, Measured
-from meshlab.observe.traffic_table import table
 
 ROOT = f"/apis/{GROUP_VERSION}"
 WINDOW_SECONDS = 30
@@ -77,19 +75,19 @@ class MetricsApi:
         ]
         about = {"kind": kind, "apiVersion": KINDS[plural][0], **({"namespace": namespace} if namespace else {})}
         items = [item for subject in chosen for item in measured.totals(subject)]
-        return _answer(request, _as_list(about, items, selector))
+        return web.json_response(_as_list(about, items, selector))
 
     async def _get(self, request: web.Request) -> web.Response:
         measured = self._measured()
         subject = self._subject(request, measured)
         items = list(measured.totals(subject))
         several = subject.kind == "TrafficSplit"  # one for each backend
-        return _answer(request, _as_list(subject.reference(), items) if several else items[0])
+        return web.json_response(_as_list(subject.reference(), items) if several else items[0])
 
     async def _edges(self, request: web.Request) -> web.Response:
         measured = self._measured()
         subject = self._subject(request, measured)
-        return _answer(request, _as_list(subject.reference(), measured.edges(subject)))
+        return web.json_response(_as_list(subject.reference(), measured.edges(subject)))
 
     def _measured(self) -> Measured:
         flows = self._traffic.last(WINDOW_SECONDS)
@@ -139,9 +137,3 @@ def _as_list(about: Json, items: Iterable[Json], selector: Mapping[str, str] = {
         **labels,
         "items": list(items),
     }
-
-
-def _answer(request: web.Request, body: dict[str, Any]) -> web.Response:
-    """As JSON; as a table for kubectl, which asks for one."""
-    wants_table = "as=Table" in request.headers.get("Accept", "")
-    return web.json_response(table(body.get("items", [body])) if wants_table else body)

@@ -16,7 +16,6 @@ from meshlab.observe.entries import place
 from meshlab.observe.subjects import Subject
 from meshlab.observe.traffic import Traffic
 from meshlab.observe.traffic_metrics import Measured, quantity
-from meshlab.observe.traffic_table import table
 
 PRICES = ServiceName("catalogue", "prices")
 NEW = ServiceName("catalogue", "prices-new")
@@ -216,15 +215,3 @@ def test_memory_is_given_back(traffic: Traffic, clock: Clock, monkeypatch: pytes
 )
 def test_values_are_quantities_of_kubernetes(value: float, text: str) -> None:
     assert quantity(value) == text
-
-
-def test_kubectl_gets_a_table(traffic: Traffic, clock: Clock) -> None:
-    call(traffic, "shopfront/till-1", "catalogue/shelf-0")
-    found = measured(traffic, clock)
-    subject = Subject("StatefulSet", "catalogue", "shelf")
-    cells = [row["cells"] for row in table([*found.totals(subject), *found.edges(subject)])["rows"]]
-    assert [row[:4] for row in cells] == [
-        ["shelf", "from all", "100.00%", "0.0"],
-        ["shelf", "from deployment/till", "100.00%", "0.0"],
-    ]
-    assert cells[0][4].endswith("ms")
