@@ -13,11 +13,25 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from meshlab.cli import audit, check, down, errors, explain, image, kubeconfig, lint, status, up, what_if
+from meshlab.cli import (
+    audit,
+    check,
+    down,
+    errors,
+    explain,
+    image,
+    kubeconfig,
+    lint,
+    rotate_root,
+    status,
+    up,
+    verify,
+    what_if,
+)
 from meshlab.errors import MeshlabError
 from meshlab.version import __version__
 
-_VERBS = (up, status, kubeconfig, down, check, explain, what_if, audit, lint, image, errors)
+_VERBS = (up, status, kubeconfig, down, check, explain, verify, what_if, audit, lint, rotate_root, image, errors)
 _EPILOG = """\
 first steps:
   meshlab up                                    start a mesh with the bookstore in it

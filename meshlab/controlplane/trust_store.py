@@ -20,6 +20,7 @@ from meshlab.kube import ApiError, Kube, Object, Reflector
 from meshlab.kube.objects import MESH_ROOT_CERTIFICATE, SECRET, reaches
 from meshlab.mesh.root_certificate import Role, RootCertificate
 from meshlab.policy import languages
+from meshlab.policy.osm import mesh_root_certificate
 
 log = logging.getLogger(__name__)
 
@@ -106,28 +107,13 @@ async def _first_root(kube: Kube) -> RootCertificate:
         return roots[-1]
     if written:
         raise IdentityError("ML415", "none of the MeshRootCertificates can be used", hint="kubectl get mrc -A")
-    first = root_object(FIRST_ROOT, FIRST_SECRET)
+    first = RootCertificate(FIRST_ROOT, secret=FIRST_SECRET)
     try:
-        await kube.create(first)
+        await kube.create(mesh_root_certificate.write(first))
     except ApiError as error:
         if error.status != HTTPStatus.CONFLICT:
             raise
-    return RootCertificate(FIRST_ROOT, secret=FIRST_SECRET)
-
-
-def root_object(name: str, secret: str, role: Role = Role.ACTIVE, trust_domain: str = "") -> Object:
-    """A MeshRootCertificate with a key pair in a Secret."""
-    reference = {"name": secret, "namespace": NAMESPACE}
-    return {
-        "apiVersion": MESH_ROOT_CERTIFICATE.api_version,
-        "kind": MESH_ROOT_CERTIFICATE.kind,
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "role": str(role),
-            **({"trustDomain": trust_domain} if trust_domain else {}),
-            "provider": {"tresor": {"ca": {"secretRef": reference}}},
-        },
-    }
+    return first
 
 
 def _secret(trust: Trust) -> Object:

@@ -28,6 +28,7 @@ from meshlab.lab.install import Started
 from meshlab.lab.learned import Learned, learn_policies
 from meshlab.lab.loop import lab_loop
 from meshlab.lab.progress import Progress
+from meshlab.lab.rotate_root import RotatedRoot, rotate_root
 from meshlab.lab.stream import ROOT, Stream
 from meshlab.lab.tap_target import ends_of
 from meshlab.lab.tapped import Wiretap
@@ -135,6 +136,11 @@ class Lab:
         `edge` may also be a row of `lab.edges()`. It shows the first bytes of what passes, as they are.
         """
         return self._loop.run(wiretap(self._kube, self.image, *ends_of(edge, service), seconds))
+
+    def rotate_root(self) -> RotatedRoot:
+        """Replace the root of all identities while calls go on. Each step waits until all proxies took the last."""
+        progress = Progress(self._loop)
+        return progress.follow(rotate_root(self._kube, progress.hear))
 
     async def check(self, name: str) -> checks.Outcome:
         """Check an idea against real state and traffic: ``await lab.check("02-1")``. Waits for traffic to settle."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from meshlab.errors import ClusterError, MeshlabError
 from meshlab.kube import Kube
 from meshlab.kube.objects import DEPLOYMENT, MESH_CONFIG, NODE, POD
 from meshlab.lab import ready
+from meshlab.lab.stream import ROOT
 
 SYSTEM = "meshlab-system"
 
@@ -92,8 +94,35 @@ async def _health(kube: Kube) -> dict[str, Health]:
             ready.rolled_out(controller),
             "ready" if ready.rolled_out(controller) else "not ready" if controller else "not installed",
         ),
+        "certificates": await _certificates(kube),
         "pods": Health(not unready, f"{len(pods) - len(unready)} of {len(pods)} ready{troubles}"),
     }
+
+
+async def _certificates(kube: Kube) -> Health:
+    """Until when all calls go on should the control plane stop now: whoever expires is not let in any more."""
+    try:
+        trust = await kube.request("GET", f"{ROOT}/trust")
+    except MeshlabError:
+        return Health(ok=False, detail="unknown: the control plane does not answer")
+    signer = next(authority for authority in trust["authorities"] if authority["signs"])
+    root = f"root {signer['name']} until {_day(signer['not_after'])}"
+    if not (first := trust["first_expiry"]):
+        return Health(ok=True, detail=f"none yet; {root}")
+    left = first["not_after"] - datetime.now(UTC).timestamp()
+    whose = first["identity"].rpartition("/ns/")[2].replace("/sa/", "/")
+    without = f"without the control plane {whose} expires first, in {_span(left)}"
+    taking = f"; {len(trust['behind'])} yet to take a root" if trust["behind"] else ""
+    return Health(left > 0, f"{trust['certificates']}, renewed in time; {without}; {root}{taking}")
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()
+
+
+def _span(seconds: float) -> str:
+    hours, minutes = divmod(max(0, int(seconds)) // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _short(error: MeshlabError) -> str:

@@ -51,6 +51,21 @@ def read(obj: Object, known: Objects) -> Facts:
     return Facts(roots=(root,))
 
 
+def write(root: RootCertificate) -> Object:
+    """The object that says this of a root with a key pair in a Secret."""
+    reference = {"name": root.secret, "namespace": NAMESPACE}
+    return {
+        "apiVersion": KIND.api_version,
+        "kind": KIND.kind,
+        "metadata": {"name": root.name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/part-of": "meshlab"}},
+        "spec": {
+            "role": str(root.role),
+            "trustDomain": root.trust_domain,
+            "provider": {"tresor": {"ca": {"secretRef": reference}}},
+        },
+    }
+
+
 def _check_provider(provider: dict[str, Any], report: Report) -> None:
     if len(provider) != 1:
         what = f"it has {len(provider)} providers"
