@@ -26,14 +26,17 @@ from meshlab.lab.audit import Audit, audit
 from meshlab.lab.explain import Explanation
 from meshlab.lab.install import Started
 from meshlab.lab.learned import Learned, learn_policies
+from meshlab.lab.links import Link
 from meshlab.lab.loop import lab_loop
 from meshlab.lab.progress import Progress
 from meshlab.lab.rotate_root import RotatedRoot, rotate_root
 from meshlab.lab.stream import ROOT, Stream
 from meshlab.lab.tap_target import ends_of
 from meshlab.lab.tapped import Wiretap
+from meshlab.lab.verify import see, verify
 from meshlab.lab.what_if import WhatIf, what_if
 from meshlab.lab.wiretap import wiretap
+from meshlab.lab.xds import ProxyConfiguration, xds
 from meshlab.observe import frames
 from meshlab.widgets import CertificatesWidget, Dashboard, SplitWidget
 
@@ -106,6 +109,16 @@ class Lab:
         if isinstance(source, str):
             return explaining.explain(known, source, destination, request, headers, self._write)
         return explaining.of_request(known, source, self._write)
+
+    def xds(self, pod: str) -> ProxyConfiguration:
+        """What a proxy runs by: its resources, what overlays change in them, and what it was told lately, with its
+        answer: ``lab.xds("bookstore-v1")``. `pod` is a pod or what runs it.
+        """
+        return self._loop.run(xds(self._kube, pod))
+
+    def verify(self, source: str, destination: str, request: str = "") -> Link:
+        """Is the chain from one to the other whole: control plane, sidecars, certificates, configuration, policy?"""
+        return verify(self._loop.run(see(self._kube)), source, destination, request)
 
     def requests(self, most: int = 100) -> pd.DataFrame:
         """A table of the newest requests, the newest first, with what the proxies said of each."""
