@@ -136,7 +136,7 @@ class Installation:
         async with await self._connect() as kube:
             objects = manifests.read("gateway", image=self._cluster.image)
             await self._apply(kube, objects, force=False)
-            return await ready.available(kube, _deployments(objects), say)
+            return await ready.available(kube, objects, say)
 
     async def apply_demo(self, say: Say) -> str:
         """The bookstore's pods run, each with its sidecar."""
