@@ -41,6 +41,8 @@ def wants_sidecar(pod: Object, namespace: Object) -> Verdict:
     """
     name = namespace["metadata"]["name"]
     labels = labels_of(namespace)
+    if labels_of(pod).get(GATEWAY) == "true" and name == MESH_NAMESPACE:
+        return Verdict(inject=PROXY_UUID not in labels_of(pod), why="the pod is the mesh's gateway")
     if name in IGNORED_NAMESPACES or IGNORE in labels:
         return Verdict(inject=False, why=f"namespace {name} is none the mesh looks at")
     if labels.get(MONITORED_BY) != MESH_NAME:
