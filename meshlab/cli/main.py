@@ -27,11 +27,12 @@ from meshlab.cli import (
     up,
     verify,
     what_if,
+    xds,
 )
 from meshlab.errors import MeshlabError
 from meshlab.version import __version__
 
-_VERBS = (up, status, kubeconfig, down, check, explain, verify, what_if, audit, lint, rotate_root, image, errors)
+_VERBS = (up, status, kubeconfig, down, check, explain, verify, what_if, audit, lint, rotate_root, xds, image, errors)
 _EPILOG = """\
 first steps:
   meshlab up                                    start a mesh with the bookstore in it

@@ -128,7 +128,8 @@ class OverlayKeeper:
         for overlay, reason in guilty.items():
             if self._verdicts.get(overlay) is None and self._wanted.get(str(overlay)) == overlay:
                 pod, _, namespace = status.node.rpartition(".")
-                self._verdicts[overlay] = refused(overlay, f"the proxy of {namespace}/{pod} says: {reason}")
+                words = self._raw.plain(reason)
+                self._verdicts[overlay] = refused(overlay, f"the proxy of {namespace}/{pod} says: {words}")
                 log.warning("%s", self._verdicts[overlay])
                 self._wake()
         if not guilty and status.settled == status.generation:

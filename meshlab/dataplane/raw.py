@@ -56,6 +56,10 @@ class RawAccess(Protocol):
         """
         ...
 
+    def plain(self, reason: str) -> str:
+        """Why a proxy refused, for people: without the resource that its answer may repeat."""
+        ...
+
     def kind(self, resource: Resource) -> str:
         """What kind of thing a resource is; what a patch calls it, if it is one that can be patched."""
         ...

@@ -39,6 +39,9 @@ class FakeRaw:
     async def examine(self, resources: Sequence[Resource]) -> str:
         return ""
 
+    def plain(self, reason: str) -> str:
+        return reason
+
     def kind(self, resource: Resource) -> str:
         return "sentence"
 

@@ -33,6 +33,10 @@ class EnvoyRaw:
         """See `RawAccess.examine`."""
         return await trial.refusal(resources)
 
+    def plain(self, reason: str) -> str:
+        """See `RawAccess.plain`."""
+        return trial.plain(reason)
+
     def kind(self, resource: Resource) -> str:
         """See `RawAccess.kind`."""
         return _KINDS[resource.type_url]

@@ -34,6 +34,7 @@ from meshlab.xds import Resource
 _PATIENCE_SECONDS = 5
 _SAID = re.compile(r"\[(?:critical|error)\]\[(\w+)\] \[[^\]]*\] (.*)")
 _PREFACE = re.compile(r"^error initializing configuration '[^']*': ")
+_CONSTRAINT = re.compile(r"Proto constraint validation failed \((.*)\)")
 _CRASHED = re.compile(r"Caught ([^,]+)")
 _ROUTER = HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router()))
 
@@ -95,8 +96,16 @@ def _listener_with(routes: Resource, number: int) -> Listener:
     return Listener(name=f"trial-{number}", address=socket_address("127.0.0.1", 1 + number), filter_chains=[chain])
 
 
+def plain(reason: str) -> str:
+    """A reason of Envoy's without the whole of the configuration that it may repeat."""
+    broken = _CONSTRAINT.search(reason)
+    return broken[1].rpartition("caused by ")[2] if broken else reason.strip()
+
+
 def _reason(said: str) -> str:
     """What Envoy gave as its reason; where a module failed, that comes first."""
+    if broken := _CONSTRAINT.search(said):
+        return plain(broken[0])
     words = [match.groups() for match in map(_SAID.search, said.splitlines()) if match]
     if crash := _CRASHED.search(said):
         return f"Envoy itself would crash: {crash[1]}"
