@@ -30,11 +30,17 @@ described in `meshlab.observe`; times are seconds since the epoch):
     ``{"kind": "ExchangeList", "since": …, "kinds": [KIND, …], "recent": [REQUEST, …]}``. A KIND is
     ``{"source": "namespace/account", "destination", "service": "namespace/name|port", "port": 14001, "http": true,
     "method", "path", "headers": {…}, "first": …, "last": …, "count": 7, "refused": 0,
-    "allowed_by": ["namespace/name"]}``; `headers` are those that policies for the destination speak of, and
-    ``:authority``. A REQUEST has the same fields as far as ``headers``, and ``"id", "time", "source_workload",
+    "allowed_by": ["namespace/name"]}``; `headers` are those that policies for the destination spoke of then
+    (null: absent), and ``:authority``. A REQUEST has the same fields as far as ``headers``, and ``"id", "time", "source_workload",
     "destination_workload", "root", "status", "milliseconds", "arrived": true, "refused": false, "allowed_by": "…",
-    "flags": ["UF"], "meaning": "in plain words"``.
+    "flags": ["UF"], "meaning": "in plain words", "certificate": "serial of the caller's, as it was shown"``.
 ``mesh``
     ``{"kind": "Mesh", "permissive": true, "egress": false, "trust_domain": "cluster.local", "generation": 12,
     "proxies": 5, "connected": 5, "findings": […]}``.
+``trust``
+    ``{"kind": "Trust", "trust_domain": "cluster.local", "version": "…", "signer": "meshlab-root",
+    "authorities": [{"name": "meshlab-root", "id": "…", "signs": true, "provider": "tresor", "serial": "…",
+    "not_after": …}], "proxies": 5, "behind": [{"who": "namespace/pod", "what": "…"}], "certificates": 4,
+    "first_expiry": {"identity": "spiffe://…", "not_after": …}, "findings": […]}``. `authorities` are those that
+    everybody is to trust; `behind` are those who have not taken that yet, or have no certificate of the signer.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 
 from meshlab.controlplane.certificates import Signer
@@ -44,17 +44,18 @@ class Acknowledgements:
             yield Behind("API server", "its webhooks are given the roots")
         if self.own.signer != trust.signer.id:
             yield Behind("control plane", "it has no certificate of the signer yet")
+        sidecars = self.signer.have(trust.version)
         for workload in self.world().workloads:
-            if workload.meshed and (what := self._lacks(node_id(workload))):
+            if workload.meshed and (what := self._lacks(node_id(workload), sidecars)):
                 yield Behind(f"{workload.namespace}/{workload.name}", what)
 
-    def _lacks(self, node: str) -> str:
-        """What one pod has yet to take; empty when it has all."""
+    def _lacks(self, node: str, sidecars: Container[str]) -> str:
+        """What one pod has yet to take; empty when it has all. `sidecars`: those that have taken theirs."""
         trust, told = self.store.trust, self.pusher.credentials(node)
         if told is None or (told.bundle, told.signer) != (trust.bundle, trust.signer.id):
             return "no certificate of the signer yet"
         if not self.ads.holds(node, self.secrets):
             return "its proxy has not acknowledged"
-        if self.signer.held(node) != trust.version:
+        if node not in sidecars:
             return "its sidecar has not taken the roots that it knows the control plane by"
         return ""

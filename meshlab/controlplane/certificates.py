@@ -34,10 +34,11 @@ _TOKEN_REVIEW = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105
 _HINT = "the token has to be a projected one of audience meshlab, bound to its pod"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     """A sidecar that waits for another trust than it has."""
 
+    node: str
     has: str
     bell: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -49,8 +50,7 @@ class Signer:
         self._kube = kube
         self._store = store
         self._slots = asyncio.Semaphore(_MAX_AT_ONCE)
-        self._waiting: dict[str, _Waiting] = {}
-        """By node."""
+        self._waiting: list[_Waiting] = []
         self._serves = True
         self._listeners: list[Callable[[], None]] = []
         store.subscribe(self._wake)
@@ -59,10 +59,9 @@ class Signer:
         """Call `listener` whenever a sidecar has said what it has."""
         self._listeners.append(listener)
 
-    def held(self, node: str) -> str:
-        """The version of the trust that a proxy's sidecar has; empty while it does not say."""
-        waiting = self._waiting.get(node)
-        return waiting.has if waiting else ""
+    def have(self, version: str) -> set[str]:
+        """The nodes whose sidecars say that they have this version of the trust."""
+        return {waiting.node for waiting in self._waiting if waiting.has == version}
 
     def routes(self) -> list[web.RouteDef]:
         """What it serves until it is to `let_go`."""
@@ -103,7 +102,8 @@ class Signer:
 
     async def _until_another(self, node: str, has: str) -> None:
         """Wait until the mesh trusts something else than what a sidecar has."""
-        waiting = self._waiting[node] = _Waiting(has)
+        waiting = _Waiting(node, has)
+        self._waiting.append(waiting)
         for listener in self._listeners:
             listener()
         try:
@@ -113,11 +113,10 @@ class Signer:
                 await waiting.bell.wait()
                 waiting.bell.clear()
         finally:
-            if self._waiting.get(node) is waiting:
-                del self._waiting[node]
+            self._waiting.remove(waiting)
 
     def _wake(self) -> None:
-        for waiting in self._waiting.values():
+        for waiting in self._waiting:
             waiting.bell.set()
 
     async def _who(self, token: str) -> tuple[Identity, str]:

@@ -32,6 +32,8 @@ class Svids:
         self._issuing: dict[Identity, asyncio.Task[None]] = {}
         self._arrived = asyncio.Event()
         """Set when one has come that nobody waited for any more."""
+        self._lifetimes: dict[Identity, timedelta] = {}
+        """The lifetime that each was issued for: another setting is for all at once."""
         self.lifetime = timedelta(hours=24)
         self.names: Mapping[Identity, tuple[str, ...]] = {}
         """Host names that an identity's certificate has besides: the gateway's."""
@@ -93,12 +95,14 @@ class Svids:
         held = self._held.get(identity)
         if held is None or held.svid.is_due() or held.signer != self._store.trust.signer.id:
             return True
-        return set(held.svid.host_names) != set(self.names.get(identity, ()))
+        asked = set(self.names.get(identity, ())), self.lifetime
+        return (set(held.svid.host_names), self._lifetimes[identity]) != asked
 
     async def _issue(self, identity: Identity, trust: Trust) -> None:
+        names, lifetime = self.names.get(identity, ()), self.lifetime
         try:
-            names = self.names.get(identity, ())
-            svid = await new_svid(self._store.issuer, identity, names=names, lifetime=self.lifetime)
+            svid = await new_svid(self._store.issuer, identity, names=names, lifetime=lifetime)
+            self._lifetimes[identity] = lifetime
             self._held[identity] = Credentials(svid, self._store.trust.bundle, trust.signer.id)
             log.info("%s has certificate %s until %s", svid.spiffe_id, svid.serial, svid.expires)
         except MeshlabError as error:

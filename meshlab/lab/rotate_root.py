@@ -7,6 +7,7 @@ acknowledged, and it does not matter how long they take; who is interrupted goes
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from meshlab.policy.osm import mesh_root_certificate
 
 _NAMESPACE = mesh_root_certificate.NAMESPACE
 _NAME, _SECRET = "meshlab-root", "meshlab-ca"
+_NUMBERED = rf"{_NAME}-(\d+)"
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 120.0
 """How long nobody may have taken anything before it is said who is missing."""
@@ -79,8 +81,8 @@ class _Rotation:
         if len(in_use) > 1:
             self.new = in_use[-1]["metadata"]["name"]
             return
-        names = {root["metadata"]["name"] for root in roots}
-        number = next(number for number in range(2, len(names) + 3) if f"{_NAME}-{number}" not in names)
+        numbers = [int(found[1]) for root in roots if (found := re.fullmatch(_NUMBERED, root["metadata"]["name"]))]
+        number = max(numbers, default=1) + 1
         self.new = f"{_NAME}-{number}"
         domain = in_use[0]["spec"].get("trustDomain") or RootCertificate(self.new).trust_domain
         root = RootCertificate(self.new, Role.PASSIVE, domain, secret=f"{_SECRET}-{number}")

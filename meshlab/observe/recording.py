@@ -39,7 +39,8 @@ class Asked:
     method: str
     path: str
     """As patterns see it: without its query."""
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str | None], ...]
+    """Those that policies spoke of at the time; None: absent."""
 
 
 @dataclass(slots=True)
@@ -158,6 +159,7 @@ def _row(name: str, recent: _Recent) -> dict[str, Any]:
         "status": told.status,
         "milliseconds": round((recent.client or told).duration_ms, 2),
         "arrived": recent.server is not None,
+        "certificate": told.peer_serial,
         "refused": told.refused,
         "allowed_by": told.allowed_by,
         "flags": sorted({flag for exchange in said for flag in exchange.flags}),

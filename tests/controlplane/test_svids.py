@@ -101,3 +101,12 @@ async def test_while_nobody_signs_what_is_there_stays_and_what_is_missing_is_ask
             due.clear()
             await svids.ensure([BUYER, STORE])
     renewing.cancel()
+
+
+async def test_another_lifetime_holds_at_once_for_all(svids: Svids) -> None:
+    await svids.ensure([BUYER, STORE])
+    first = svids[BUYER].svid
+    svids.lifetime = timedelta(hours=1)
+    await svids.ensure([BUYER, STORE])
+    assert svids[BUYER].svid.serial != first.serial
+    assert all(svid.expires < first.expires for svid in svids.all())
