@@ -13,7 +13,7 @@ twice a second, also when nothing happened, so that a reader sees time pass::
         "destination_workload": "bookstore-v1",
         "service": "bookstore/bookstore-v1|14001",  # the upstream called
         "requests": 3, "failures": 1, "mtls": 3,    # failures: 4xx that the mesh gave (403), 5xx, no answer
-        "statuses": {"200": 2, "403": 1},
+        "statuses": {"200": 2, "403": 1},           # 0: no answer, or a connection that carries no HTTP
         "latency": {"1": 0, "2": 2, "5": 1},        # milliseconds, upper bound of the bucket -> count, so that
         "p50": 1.6, "p90": 4.1, "p99": 4.8}]}       # edges and windows can be added up and percentiles stay true
 

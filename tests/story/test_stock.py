@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from meshlab.kube import load
 from meshlab.kube.objects import POD, SERVICE, TCP_ROUTE
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ for host in sys.argv[1:]:
         print("refused")
 """
 SHUT_DOWN = "import sys; from meshlab.apps.valkey import ask; ask((sys.argv[1], 6379), 'SHUTDOWN')"
+DOCS = Path(__file__).parents[2] / "docs" / "tcp.md"
 HEADLESS = ("stock-pods.bookwarehouse", "stock-0.stock-pods.bookwarehouse")
 
 
@@ -71,6 +75,19 @@ async def test_a_tcp_route_opens_its_port_by_every_name_and_no_other_port(story:
         await story.told(await story.kube.patch(TCP_ROUTE, "stock-port", patch, "bookwarehouse"))
         assert (await asks(demo, "bookwarehouse", *stocks))[2:] == [answer] * 3
     assert (await asks(demo, "bookstore-v1", *stocks))[1:] == ["200"] + ["refused"] * 3
+
+
+async def test_the_example_of_the_docs_lets_the_store_in_and_out_again(story: Story, demo: RunningLab) -> None:
+    await story.mode(permissive=False)
+    await story.policies()
+    stock = await stock_ip(story)
+    example = load("".join(re.findall(r"^```yaml\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)))
+    for obj in example:
+        await story.apply(obj)
+    assert (await asks(demo, "bookstore-v1", stock))[2] == "PONG"
+    for obj in example:
+        await story.delete(obj)
+    assert (await asks(demo, "bookstore-v1", stock))[2] == ("PONG" if demo.network == "loopback" else "refused")
 
 
 async def test_the_stock_outlives_its_server(story: Story, demo: RunningLab) -> None:
