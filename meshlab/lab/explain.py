@@ -14,7 +14,7 @@ from meshlab.lab import apply as applying
 from meshlab.lab.proposal import Proposal, propose
 from meshlab.lab.question import call_of
 from meshlab.lab.reading import Known
-from meshlab.lab.recorded import identity
+from meshlab.lab.recorded import identity, present
 from meshlab.lab.shown import Shown
 from meshlab.mesh.call import Arrival, Call, arrivals
 from meshlab.mesh.decision import Candidate, Decision, Reason
@@ -120,7 +120,7 @@ def of_request(known: Known, row: Mapping[str, Any], applier: Applier | None = N
         port=int(port),
         method=row["method"] or "GET",
         path=row["path"] or "/",
-        headers=row["headers"],
+        headers=present(row["headers"]),
     )
     return of_call(known, call, tuple(_past(row)), applier)
 

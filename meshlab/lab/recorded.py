@@ -47,6 +47,8 @@ class Recorded:
     count: int
     refused: int
     allowed_by: tuple[str, ...] = ()
+    looked_for: frozenset[str] = frozenset()
+    """The headers that are known of it, there or not: those that policies spoke of at the time."""
 
     def __str__(self) -> str:
         request = self.request
@@ -80,10 +82,22 @@ def from_rows(rows: Iterable[Mapping[str, Any]]) -> Iterable[Recorded]:
             row["port"],
             row["method"] or "GET",
             row["path"] or "/",
-            row["headers"],
+            present(row["headers"]),
             row["http"],
         )
-        yield Recorded(request, row["service"], row["count"], row["refused"], tuple(row["allowed_by"]))
+        yield Recorded(
+            request,
+            row["service"],
+            row["count"],
+            row["refused"],
+            tuple(row["allowed_by"]),
+            frozenset(row["headers"]),
+        )
+
+
+def present(headers: Mapping[str, str | None]) -> dict[str, str]:
+    """The headers that a request had, of those that were looked for."""
+    return {name: value for name, value in headers.items() if value is not None}
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

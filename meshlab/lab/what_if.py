@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from meshlab.errors import LabError
 from meshlab.kube import Object
 from meshlab.lab.reading import Known, changed
 from meshlab.lab.recorded import Recorded
 from meshlab.lab.shown import Shown
-from meshlab.mesh.decide import decide
-from meshlab.mesh.decision import Decision
+from meshlab.mesh.decide import AUTHORITY, decide
+from meshlab.mesh.decision import Decision, Request
 from meshlab.mesh.finding import Finding
+from meshlab.mesh.rules import HttpMatch, Permission
+from meshlab.mesh.world import World
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ class WhatIf(Shown):
     kinds: int
     findings: tuple[Finding, ...] = ()
     """What would be wrong that is not now."""
+    undetermined: tuple[Recorded, ...] = ()
+    """What depends on headers that were not looked for, since no policy spoke of them at the time."""
     unknown: tuple[str, ...] = ()
-    """Headers that only the changed policies speak of, so that they are not on record."""
+    """These headers."""
 
     def lines(self) -> Iterator[str]:
         """What it says, line by line."""
@@ -50,13 +54,15 @@ class WhatIf(Shown):
         elif self.flips:
             kinds = f"{len(self.flips)} of {self.kinds} kinds"
             yield f"{mark} {count} of {self.recorded} recorded requests ({kinds}) would flip. Nothing was applied"
+        elif self.undetermined:
+            yield f"? of {self.recorded} recorded requests none would surely flip. Nothing was applied"
         else:
             yield f"✓ all {self.recorded} recorded requests would fare as they do now. Nothing was applied"
         yield from (f"  {flip}" for flip in self.flips)
         yield from (f"  ! {finding}" for finding in self.findings)
-        if self.unknown:
-            names = ", ".join(self.unknown)
-            yield f"  ! not on record, since no policy spoke of it until now, and taken as absent: {names}"
+        if self.undetermined:
+            yield f"  ? not to be told, for no policy spoke of {', '.join(self.unknown)} when it was recorded:"
+            yield from (f"    {recorded}" for recorded in self.undetermined)
 
 
 def what_if(
@@ -65,22 +71,43 @@ def what_if(
     """What would flip, were these objects applied, and those deleted that `without` names."""
     replayed = list(recorded)
     after = changed(known, objects, [_object(known, name) for name in without])
-    flips = []
+    flips, undetermined, missing = [], [], set[str]()
     for kind in replayed:
         decisions = decide(known.world, kind.request), decide(after.world, kind.request)
-        if decisions[0].allowed != decisions[1].allowed:
+        if decisions[0].allowed == decisions[1].allowed:
+            continue
+        unknown = _spoken(after.world, kind.request) - kind.looked_for
+        if unknown and decide(_without_headers(after.world, unknown), kind.request).allowed != decisions[1].allowed:
+            undetermined.append(kind)
+            missing |= unknown
+        else:
             flips.append(Flip(kind, *decisions))
-    flips.sort(key=lambda flip: (flip.after.allowed, -flip.recorded.count))
-    asked = {kind.request.destination for kind in replayed}
-    spoken = {header for place in asked for header in after.world.headers_by_destination.get(place, ())}
-    recorded_names = {header for place in asked for header in known.world.headers_by_destination.get(place, ())}
     return WhatIf(
-        flips=tuple(flips),
+        flips=tuple(sorted(flips, key=lambda flip: (flip.after.allowed, -flip.recorded.count))),
         recorded=sum(kind.count for kind in replayed),
         kinds=len(replayed),
         findings=tuple(finding for finding in after.findings if finding not in known.findings),
-        unknown=tuple(sorted(spoken - recorded_names - {":authority"})),
+        undetermined=tuple(undetermined),
+        unknown=tuple(sorted(missing)),
     )
+
+
+def _spoken(world: World, request: Request) -> set[str]:
+    """The headers that policies for the request's destination speak of."""
+    return {*world.headers_by_destination.get(request.destination, ())} - {AUTHORITY}
+
+
+def _without_headers(world: World, headers: Container[str]) -> World:
+    """The same rules without any condition on these headers. They admit whatever the true ones might."""
+    return replace(world, permissions=tuple(_lenient(permission, headers) for permission in world.permissions))
+
+
+def _lenient(permission: Permission, headers: Container[str]) -> Permission:
+    def match(strict: HttpMatch) -> HttpMatch:
+        return replace(strict, headers=tuple(pair for pair in strict.headers if pair[0] not in headers))
+
+    rules = (replace(rule, matches=tuple(map(match, rule.matches))) for rule in permission.http_rules)
+    return replace(permission, http_rules=tuple(rules))
 
 
 def _object(known: Known, name: str) -> Object:

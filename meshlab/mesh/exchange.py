@@ -48,8 +48,8 @@ class Exchange:
     """Empty: not encrypted."""
     peer_serial: str = ""
     request_id: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Of the request's headers those that policies for the destination speak of, as the server's proxy saw them."""
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    """The headers that policies for the destination speak of, as the server's proxy saw them; None: absent."""
     refused: bool = False
     """Whether the server's proxy refused it because no policy admits it. A 403 of the app's own is an answer."""
     meaning: str = ""

@@ -18,6 +18,8 @@ from meshlab.dataplane.envoy.secrets import pack
 
 FILTER = "envoy.filters.http.header_to_metadata"
 _NAMESPACE = "meshlab.headers"
+_ABSENT = "meshlab.absent"
+"""That a header was looked for, and not there, is known; of others nothing is."""
 _READABLE = RegexMatchAndSubstitute(
     pattern=RegexMatcher(google_re2=RegexMatcher.GoogleRE2(), regex=r"[^\x00-\x7f]"), substitution="?"
 )
@@ -37,14 +39,18 @@ def keep(headers: Iterable[str]) -> Packed:
             on_header_present=Config.KeyValuePair(
                 metadata_namespace=_NAMESPACE, key=name, regex_value_rewrite=_READABLE
             ),
+            on_header_missing=Config.KeyValuePair(metadata_namespace=_ABSENT, key=name, value="absent"),
         )
         for name in headers
     ]
     return pack(Config(request_rules=rules))
 
 
-def kept(metadata: Mapping[str, Struct]) -> dict[str, str]:
-    """The headers that were kept of a request."""
-    if _NAMESPACE not in metadata:
+def kept(metadata: Mapping[str, Struct]) -> dict[str, str | None]:
+    """The headers that were looked for in a request; None for one that was absent."""
+    if _NAMESPACE not in metadata and _ABSENT not in metadata:
         return {}
-    return {name: value.string_value for name, value in metadata[_NAMESPACE].fields.items()}
+    found: dict[str, str | None] = dict.fromkeys(metadata[_ABSENT].fields if _ABSENT in metadata else ())
+    if _NAMESPACE in metadata:
+        found |= {name: value.string_value for name, value in metadata[_NAMESPACE].fields.items()}
+    return found
