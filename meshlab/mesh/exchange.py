@@ -34,6 +34,7 @@ class Exchange:
     method: str = ""
     path: str = ""
     authority: str = ""
+    """Which host and port the caller asked for; without HTTP, the address it dialled."""
     status: int = 0
     """HTTP status; 0 when there was no answer, or no HTTP."""
     duration_ms: float = 0.0

@@ -55,6 +55,11 @@ def test_a_name_that_no_header_can_have_is_refused(found, group, name):
     assert found(with_match(group, headers={name: "x"})) == [("ML236", "spec.matches[0].headers", "error")]
 
 
+def test_a_value_beyond_ascii_is_let_in_with_what_to_expect(found, group):
+    asked = with_match(group, headers={"x-shift": "n\u00e4chtlich"})
+    assert found(asked) == [("ML237", "spec.matches[0].headers.x-shift", "warning")]
+
+
 @pytest.mark.parametrize("pattern", ["[", "/(?!admin).*", r"/(a)\1", "a" * 5000])
 def test_a_pattern_that_proxies_do_not_understand_is_refused(found, group, pattern):
     assert found(with_match(group, pathRegex=pattern)) == [("ML232", "spec.matches[0].pathRegex", "error")]

@@ -104,6 +104,12 @@ def test_s7_a_backend_that_lacks_a_port_of_the_root_is_a_warning_that_names_it(s
     assert "9090" in finding.what
 
 
+def test_s7_ports_of_udp_are_none_of_a_splits_business(found, split, service):
+    root = service("price-list", 80)
+    root["spec"]["ports"].append({"port": 53, "protocol": "UDP"})
+    assert found(split, root, service("price-list-old"), service("price-list-new")) == []
+
+
 def test_s10_a_root_among_its_own_backends_is_refused(found, split):
     split["spec"]["backends"][1]["service"] = "price-list.catalogue"
     assert found(split) == [("ML253", "spec.backends[1].service", "error")]

@@ -60,7 +60,7 @@ class Smi:
     async def refused(self, policy: Object) -> str:
         """What the admission webhook says of a policy that it does not let in."""
         with pytest.raises(ApiError) as caught:
-            await self.kube.apply(policy, dry_run=True)
+            await self.kube.apply(policy, manager="story", force=True, dry_run=True)
         return caught.value.message
 
     async def ask(

@@ -44,8 +44,8 @@ def split(name: str, weights: dict[str, int], *groups: str, root: str = "prices"
     return _object(TRAFFIC_SPLIT, name, {"service": root, "backends": backends, **matches})
 
 
-def service(name: str, selector: dict[str, str], port: dict[str, Any]) -> Object:
-    return _object(SERVICE, name, {"selector": selector, "ports": [{"name": "http", **port}]})
+def service(name: str, selector: dict[str, str], *ports: dict[str, Any]) -> Object:
+    return _object(SERVICE, name, {"selector": selector, "ports": list(ports)})
 
 
 def _object(kind: Kind, name: str, spec: dict[str, Any]) -> Object:

@@ -76,7 +76,7 @@ async def test_s6_a_backend_may_come_later(shop: Smi) -> None:
     await shop.apply(split("canary", {"prices-v1": 1, "prices-v9": 1}))
     assert await shop.ask_often("till", 20) == {"200 v1:7080": 20}
     await shop.event("canary", "ML255", "no Service 'prices-v9'")
-    await shop.apply(service("prices-v9", {"version": "v2"}, {"port": 7080, "targetPort": 7081}))
+    await shop.apply(service("prices-v9", {"version": "v2"}, {"name": "http", "port": 7080, "targetPort": 7081}))
 
     async def has_come() -> int:
         return (await shop.ask_often("till", 20))["200 v2:7081"]
@@ -190,10 +190,16 @@ async def test_metrics_count_what_was_called(shop: Smi) -> None:
     def successes(item: dict[str, Any]) -> int:
         return next(int(one["value"]) for one in item["metrics"] if one["name"] == "success_count")
 
-    weights = {"prices-v1": 3, "prices-v2": 1}
-    await shop.apply(service("metered", {"app": "prices"}, {"port": 7080}), split("metered", weights, root="metered"))
+    ports = {"name": "http", "port": 7080}, {"name": "tcp", "port": 7090, "appProtocol": "tcp-server-first"}
+    await shop.apply(service("metered", {"app": "prices"}, *ports))
+    await shop.apply(split("metered", {"prices-v1": 3, "prices-v2": 1}, root="metered"))
     answers = await shop.ask_often("till", 80, "metered")
-    expected = {"prices-v1": answers["200 v1:7080"], "prices-v2": answers["200 v2:7180"]}
+    greetings = await shop.ask_often("till", 20, "metered", **TCP_7090)
+    expected = {
+        "prices-v1": answers["200 v1:7080"] + greetings["v1"],
+        "prices-v2": answers["200 v2:7180"] + greetings["v2"],
+    }
+    assert sum(expected.values()) == 100
 
     async def agree() -> bool:
         items = (await metrics("namespaces/smi/trafficsplits/metered"))["items"]

@@ -149,7 +149,10 @@ def _http(entry: HTTPAccessLogEntry) -> dict[str, Any]:
 
 def _tcp(entry: TCPAccessLogEntry) -> dict[str, Any]:
     sizes = entry.connection_properties
+    # What was dialled stands for the authority, which a connection without HTTP does not name.
+    dialled = entry.common_properties.downstream_local_address.socket_address
     return {
+        "authority": f"{dialled.address}:{dialled.port_value}" if dialled.address else "",
         "bytes_sent": sizes.sent_bytes,
         "bytes_received": sizes.received_bytes,
         "details": entry.common_properties.connection_termination_details,

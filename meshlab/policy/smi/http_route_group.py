@@ -96,6 +96,9 @@ def _check_headers(headers: Any, field: str, report: Report) -> None:
         elif reason := pattern.problem(value):
             what = f"{value!r} is no pattern that proxies understand: {reason}"
             report.error("ML232", f"{field}.{name}", what, RE2_SYNTAX)
+        elif not value.isascii():
+            what = f"{value!r} has letters beyond ASCII; it matches what is sent as UTF-8, and in no other encoding"
+            report.warning("ML237", f"{field}.{name}", what, "agree on ASCII, or on UTF-8, with whoever calls")
 
 
 def _has_a_known_shape(headers: Any) -> bool:

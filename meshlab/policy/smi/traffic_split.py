@@ -116,8 +116,10 @@ def _check_services(split: Split, known: Objects, report: Report) -> None:
 
 
 def _ports(known: Objects, service: ServiceName) -> set[int]:
+    """The ports that a mesh carries: those of TCP."""
     obj = known.get("Service", service.namespace, service.name)
-    return {port["port"] for port in (obj or {}).get("spec", {}).get("ports") or ()}
+    ports = (obj or {}).get("spec", {}).get("ports") or ()
+    return {port["port"] for port in ports if port.get("protocol", "TCP") == "TCP"}
 
 
 def _same_calls(one: Split, other: Split) -> bool:
