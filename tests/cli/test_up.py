@@ -66,6 +66,7 @@ def test_status_tells_where_a_lab_runs_and_how_it_is_doing(mesh) -> None:
         "api",
         "node",
         "control plane",
+        "certificates",
         "pods",
     }
     shown = run("status", "--name", mesh.name).stdout
