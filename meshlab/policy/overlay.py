@@ -43,10 +43,9 @@ class Overlays:
         overlays, findings = [], []
         for obj in known.of(PROXY_OVERLAY.kind):
             report = Report(obj)
-            if _validate(obj, report):
-                _check_filters(obj, known, report.error)
+            complete = _validate(obj, report) and _check_filters(obj, known, report, report.error)
             findings += report.findings
-            if not report.refused:
+            if complete and not report.refused:
                 overlays.append(_overlay(obj, known))
         return Facts(overlays=tuple(overlays), findings=tuple(findings))
 
@@ -57,7 +56,7 @@ class Overlays:
         report = Report(obj)
         if _validate(obj, report):
             # code may come after the filter that runs it, or be newer than what has been heard of it
-            _check_filters(obj, Objects(other for other in others if not same(other, obj)), report.warning)
+            _check_filters(obj, Objects(other for other in others if not same(other, obj)), report, report.warning)
         return report.findings
 
 
@@ -102,8 +101,9 @@ def _check_operation(path: str, operation: dict[str, Any], report: Report) -> No
         report.error("ML601", f"{path}.path", "a resource keeps its name", "patch what names it instead")
 
 
-def _check_filters(obj: Object, known: Objects, say: Callable[[str, str, str, str], None]) -> None:
-    """Every filter's code is there, and looks like what it should be."""
+def _check_filters(obj: Object, known: Objects, report: Report, say: Callable[[str, str, str, str], None]) -> bool:
+    """Whether every filter's code is there. It may come later; code that can't be right is said to be wrong."""
+    complete = True
     for index, item in enumerate(obj["spec"].get("filters", ())):
         language = _language(item)
         source, path = item[language], f"spec.filters[{index}].{language}"
@@ -111,17 +111,22 @@ def _check_filters(obj: Object, known: Objects, say: Callable[[str, str, str, st
         where = f"ConfigMap {namespace_of(obj)}/{source['configMap']}"
         if config_map is None:
             cure = f"create it; if it is there: kubectl label configmap {source['configMap']} {CODE_LABEL}=true"
-            say("ML602", f"{path}.configMap", f"{where} does not exist, or lacks the label {CODE_LABEL}", cure)
+            what = f"{where} does not exist, or lacks the label {CODE_LABEL}"
+            report.warning("ML602", f"{path}.configMap", what, cure)
+            complete = False
             continue
         code = _code(config_map, source["key"])
         if code is None:
             keys = ", ".join(sorted({**(config_map.get("data") or {}), **(config_map.get("binaryData") or {})}))
-            say("ML602", f"{path}.key", f"{where} has no key {source['key']!r}", f"it has: {keys or 'nothing'}")
+            what = f"{where} has no key {source['key']!r}"
+            report.warning("ML602", f"{path}.key", what, f"it has: {keys or 'nothing'}")
+            complete = False
         elif language is Language.WASM and not code.startswith(_WASM_MAGIC):
             cure = "kubectl create configmap NAME --from-file=FILE takes a module as it is"
             say("ML603", f"{path}.key", f"{where} holds no WebAssembly module under {source['key']!r}", cure)
         elif language is Language.LUA and not _is_text(code):
             say("ML603", f"{path}.key", f"{where} holds no text under {source['key']!r}", "put the script there")
+    return complete
 
 
 def _language(item: Object) -> Language:
