@@ -25,6 +25,7 @@ SPEC = {
         "replicas": {"type": "integer", "format": "int32"},
         "ratio": {"type": "number", "minimum": 0, "maximum": 1, "exclusiveMaximum": True},
         "even": {"type": "integer", "multipleOf": 2},
+        "requests": {"type": "integer", "minimum": 1},
         "port": {"x-kubernetes-int-or-string": True},
         "when": {"type": "string", "format": "date-time"},
         "address": {"type": "string", "format": "ipv4"},
@@ -187,6 +188,7 @@ async def things(server: Server, namespace: str, group: str) -> AsyncIterator[Th
         ({"ratio": 1}, "spec.ratio", "Invalid value: 1: {} in body should be less than 1"),
         ({"ratio": -1}, "spec.ratio", "Invalid value: -1: {} in body should be greater than or equal to 0"),
         ({"even": 3}, "spec.even", "Invalid value: 3: {} in body should be a multiple of 2"),
+        ({"requests": 0}, "spec.requests", "Invalid value: 0: {} in body should be greater than or equal to 1"),
         (
             {"backends": [{"service": "a", "weight": 1.5}]},
             "spec.backends[0].weight",
