@@ -101,6 +101,25 @@ async def test_a_refusal_is_reported_with_its_reason_and_settles(running: Runnin
         assert status.types[PLACES].acked == ""
 
 
+async def test_beyond_a_limit_proxies_are_turned_away_and_those_that_are_served_stay(running: Running):
+    late = "till-2.shop"
+    for node in (NODE, late):
+        running.server.set_snapshot(node, snapshot(place("a")))
+    running.server.most = 1
+    async with running.stream(await running.svid()) as first, running.stream(await running.svid(late)) as second:
+        await first.write(as_node(NODE, ask(PLACES)))
+        await first.write(ack(await first.read()))
+        await second.write(as_node(late, ask(PLACES)))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await second.read()
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        running.server.set_snapshot(NODE, snapshot(place("b")))
+        assert names(await asyncio.wait_for(first.read(), 5)) == ["b"]
+        async with running.stream(await running.svid()) as again:
+            await again.write(as_node(NODE, ask(PLACES)))
+            assert names(await asyncio.wait_for(again.read(), 5)) == ["b"]
+
+
 async def test_a_proxy_can_not_pass_for_another(running: Running):
     running.server.set_snapshot("till-2.shop", snapshot(place("secret")))
     async with running.stream(await running.svid(NODE)) as call:
