@@ -30,5 +30,6 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(arguments: argparse.Namespace) -> int:
     async with lab_of(arguments) as kube:
         known, seen = await reading.of_cluster(kube), await recorded.kinds(kube)
-    print(learn_policies(seen).yaml if arguments.learn else audit(known.world, seen))
+    seen_now = recorded.of_now(seen, known.world)
+    print(learn_policies(seen_now).yaml if arguments.learn else audit(known.world, seen))
     return 0

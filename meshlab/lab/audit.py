@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from meshlab.lab.judged import judge
 from meshlab.lab.recorded import Recorded
 from meshlab.lab.shown import Shown
 from meshlab.mesh.decide import decide, ways_in
@@ -78,9 +79,7 @@ def audit(world: World, recorded: Iterable[Recorded]) -> Audit:
         edges[str(source) if source else "", str(kind.request.destination), kind.service].append(kind)
     return Audit(
         talks=tuple(_talk(strict, *edge, found) for edge, found in sorted(edges.items())),
-        uncovered=tuple(
-            kind for kind in kinds if kind.refused < kind.count and not decide(strict, kind.request).allowed
-        ),
+        uncovered=tuple(kind for kind in kinds if kind.refused < kind.count and _is_refused(strict, kind)),
         unused=tuple(_unused(world, kinds)),
         permissive=world.permissive,
     )
@@ -95,8 +94,14 @@ def _talk(strict: World, source: str, destination: str, service: str, kinds: lis
         requests=sum(kind.count for kind in kinds),
         refused=sum(kind.refused for kind in kinds),
         allowed_by=tuple(sorted({decision.permission.name for _, decision in decisions if decision.permission})),
-        uncovered=sum(kind.count for kind, decision in decisions if not decision.allowed),
+        uncovered=sum(kind.count for kind in kinds if _is_refused(strict, kind)),
     )
+
+
+def _is_refused(world: World, kind: Recorded) -> bool:
+    """Whether it would surely be refused."""
+    decision = judge(world, kind)
+    return decision is not None and not decision.allowed
 
 
 def _unused(world: World, kinds: Iterable[Recorded]) -> Iterator[str]:

@@ -140,8 +140,8 @@ class Lab:
         """The smallest set of TrafficTargets that admits what was seen: `.yaml`, `.apply()`. What was `refused` counts
         only if you say so.
         """
-        seen = self._loop.run(recorded.kinds(self._kube))
-        return learn_policies(seen, refused=refused, applier=self.apply)
+        known, seen = self._loop.run(self._seen())
+        return learn_policies(recorded.of_now(seen, known.world), refused=refused, applier=self.apply)
 
     def wiretap(self, edge: str | Mapping[str, Any], service: str | None = None, *, seconds: float = 5) -> Wiretap:
         """Listen to an edge, on the wire and inside the server's pod: ``lab.wiretap("bookbuyer", "bookstore")``.

@@ -12,6 +12,7 @@ from meshlab.kube import Kube
 from meshlab.lab.stream import ROOT
 from meshlab.mesh.decision import Request
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.world import World
 
 _COLUMNS = (
     "id",
@@ -98,6 +99,12 @@ def from_rows(rows: Iterable[Mapping[str, Any]]) -> Iterable[Recorded]:
 def present(headers: Mapping[str, str | None]) -> dict[str, str]:
     """The headers that a request had, of those that were looked for."""
     return {name: value for name, value in headers.items() if value is not None}
+
+
+def of_now(kinds: Iterable[Recorded], world: World) -> tuple[Recorded, ...]:
+    """Those that were asked of workloads that are still there: for others no policy is needed."""
+    there = {workload.identity for workload in world.workloads}
+    return tuple(kind for kind in kinds if kind.request.destination in there)
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from meshlab.errors import LabError
 from meshlab.kube import Object
+from meshlab.lab.judged import judge, not_looked_for
 from meshlab.lab.reading import Known, changed
 from meshlab.lab.recorded import Recorded
 from meshlab.lab.shown import Shown
-from meshlab.mesh.decide import AUTHORITY, decide
-from meshlab.mesh.decision import Decision, Request
+from meshlab.mesh.decide import decide
+from meshlab.mesh.decision import Decision
 from meshlab.mesh.finding import Finding
-from meshlab.mesh.rules import HttpMatch, Permission
-from meshlab.mesh.world import World
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,12 @@ def what_if(
     after = changed(known, objects, [_object(known, name) for name in without])
     flips, undetermined, missing = [], [], set[str]()
     for kind in replayed:
-        decisions = decide(known.world, kind.request), decide(after.world, kind.request)
-        if decisions[0].allowed == decisions[1].allowed:
-            continue
-        unknown = _spoken(after.world, kind.request) - kind.looked_for
-        if unknown and decide(_without_headers(after.world, unknown), kind.request).allowed != decisions[1].allowed:
+        before, then = decide(known.world, kind.request), judge(after.world, kind)
+        if then is None and before.allowed:
             undetermined.append(kind)
-            missing |= unknown
-        else:
-            flips.append(Flip(kind, *decisions))
+            missing |= not_looked_for(after.world, kind)
+        elif then is not None and before.allowed != then.allowed:
+            flips.append(Flip(kind, before, then))
     return WhatIf(
         flips=tuple(sorted(flips, key=lambda flip: (flip.after.allowed, -flip.recorded.count))),
         recorded=sum(kind.count for kind in replayed),
@@ -90,24 +86,6 @@ def what_if(
         undetermined=tuple(undetermined),
         unknown=tuple(sorted(missing)),
     )
-
-
-def _spoken(world: World, request: Request) -> set[str]:
-    """The headers that policies for the request's destination speak of."""
-    return {*world.headers_by_destination.get(request.destination, ())} - {AUTHORITY}
-
-
-def _without_headers(world: World, headers: Container[str]) -> World:
-    """The same rules without any condition on these headers. They admit whatever the true ones might."""
-    return replace(world, permissions=tuple(_lenient(permission, headers) for permission in world.permissions))
-
-
-def _lenient(permission: Permission, headers: Container[str]) -> Permission:
-    def match(strict: HttpMatch) -> HttpMatch:
-        return replace(strict, headers=tuple(pair for pair in strict.headers if pair[0] not in headers))
-
-    rules = (replace(rule, matches=tuple(map(match, rule.matches))) for rule in permission.http_rules)
-    return replace(permission, http_rules=tuple(rules))
 
 
 def _object(known: Known, name: str) -> Object:
