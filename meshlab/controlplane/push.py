@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 
 from meshlab.controlplane.history import History
 from meshlab.dataplane.base import Credentials, DataPlane
@@ -20,10 +21,15 @@ from meshlab.xds import AdsServer
 log = logging.getLogger(__name__)
 
 
+_PARTS = tuple(part.name for part in fields(ProxyView))
+_parts_of = attrgetter(*_PARTS)
+
+
 def _keeping(last: ProxyView, view: ProxyView) -> ProxyView:
     """The view, made of the very parts it had before where they are equal: nothing is compiled anew for these."""
-    pairs = ((part.name, getattr(last, part.name), getattr(view, part.name)) for part in fields(view))
-    return replace(view, **{name: before for name, before, now in pairs if before is not now and before == now})
+    pairs = zip(_PARTS, _parts_of(last), _parts_of(view), strict=True)
+    equal = {name: before for name, before, now in pairs if before is not now and before == now}
+    return replace(view, **equal) if equal else view
 
 
 def node_id(workload: Workload) -> str:

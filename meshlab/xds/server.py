@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -139,10 +139,18 @@ class AdsServer:
     def _take(self, node: str, connection: _Connection, request: DeltaDiscoveryRequest) -> None:
         subscription = connection.stream.subscriptions.get(request.type_url)
         version = subscription.flight.type_version if subscription and subscription.flight else ""
+        types = self.proxies[node].types
         if (answered := connection.stream.receive(request)) is not None:
-            accepted = {} if answered.refused else {"acked": version}
-            self.proxies.update_type(node, answered.url, refused=answered.refused, **accepted)
-        connection.wake()
+            known = types.get(answered.url, TypeStatus())
+            accepted = known.acked if answered.refused else version
+            types = {**types, answered.url: TypeStatus(known.sent, accepted, answered.refused)}
+        meant = self._meant.get(node)
+        if meant is not None and connection.stream.is_idle(meant.snapshot):
+            self._settle(node, connection.stream, meant, types)
+        else:
+            if answered is not None:
+                self.proxies.update(node, types=MappingProxyType(types))
+            connection.wake()
 
     async def _write(self, node: str, connection: _Connection, peer: Peer, context: _Context) -> None:
         while not connection.closed:
@@ -154,7 +162,7 @@ class AdsServer:
                     )
                 response = connection.stream.next(meant.snapshot)
                 if response is None:
-                    self._settle(node, connection.stream, meant)
+                    self._settle(node, connection.stream, meant, self.proxies[node].types)
                     break
                 subscription, body = response
                 self.responses_sent += 1
@@ -164,12 +172,15 @@ class AdsServer:
                 )
                 await context.write(body)
 
-    def _settle(self, node: str, stream: Stream, meant: _Meant) -> None:
+    def _settle(self, node: str, stream: Stream, meant: _Meant, types: Mapping[TypeUrl, TypeStatus]) -> None:
+        """Note what was answered, and that it is all, if it is."""
         status = self.proxies[node]
         if status.settled < status.generation and stream.settled(meant.snapshot):
             elapsed = (time.perf_counter() - meant.since) * 1000
-            held = {url: _held(status.types.get(url), version) for url, version in meant.snapshot.versions.items()}
+            held = {url: _held(types.get(url), version) for url, version in meant.snapshot.versions.items()}
             self.proxies.update(node, settled=status.generation, settled_ms=elapsed, types=MappingProxyType(held))
+        elif types is not status.types:
+            self.proxies.update(node, types=MappingProxyType(types))
 
 
 def _held(known: TypeStatus | None, version: str) -> TypeStatus:

@@ -38,6 +38,10 @@ class Stream:
             return None
         return subscription if subscription.receive(request) else None
 
+    def is_idle(self, snapshot: Snapshot) -> bool:
+        """Whether it is plain without looking that there is nothing to send, and nothing in flight."""
+        return all(one.flight is None and one.is_idle(snapshot) for one in self.subscriptions.values())
+
     def next(self, snapshot: Snapshot) -> tuple[Subscription, bytes] | None:
         """The next response and what it belongs to; None while there is nothing to send, or it must wait."""
         for stage in self._staged:
