@@ -115,6 +115,16 @@ def test_s10_a_root_among_its_own_backends_is_refused(found, split):
     assert found(split) == [("ML253", "spec.backends[1].service", "error")]
 
 
+def test_a_backend_that_is_named_twice_gets_both_weights_and_a_warning(smi, found, split):
+    split["spec"]["backends"].append({"service": "price-list-old.catalogue", "weight": 4})
+    assert found(split) == [("ML259", "spec.backends[2].service", "warning")]
+    (read,) = smi.read([split]).splits
+    assert [(backend.service.name, backend.weight) for backend in read.backends] == [
+        ("price-list-old", 7),
+        ("price-list-new", 1),
+    ]
+
+
 def test_s11_matches_are_read_from_the_groups_they_name(smi, found, split, group):
     matching(split, "price-routes")
     assert found(split, group) == []

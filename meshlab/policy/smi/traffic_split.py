@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from meshlab.kube import Object
 from meshlab.mesh.rules import Backend, HttpMatch, Split
@@ -23,7 +24,7 @@ def read(obj: Object, routes: Routes) -> Split:
     return Split(
         name=full_name(obj),
         root=_service(spec["service"], namespace),
-        backends=tuple(Backend(_service(item["service"], namespace), item["weight"]) for item in spec["backends"]),
+        backends=tuple(_backends(spec["backends"], namespace)),
         matches=_matches(obj, routes) if spec.get("matches") else None,
     )
 
@@ -43,7 +44,7 @@ def validate(obj: Object, known: Objects, routes: Routes, others: Iterable[Split
     if report.refused:
         return
     split = read(obj, routes)
-    _check_services(split, known, report)
+    _check_services(obj, split.root, known, report)
     if rival := next((other for other in others if _same_calls(split, other)), None):
         what = f"TrafficSplit {rival.name} already splits {split.root}"
         report.error("ML252", "spec.service", what, "edit that one, or give each split matches that exclude the other")
@@ -51,6 +52,15 @@ def validate(obj: Object, known: Objects, routes: Routes, others: Iterable[Split
 
 def _service(name: str, namespace: str) -> ServiceName:
     return ServiceName(namespace, name.partition(".")[0])
+
+
+def _backends(items: Iterable[dict[str, Any]], namespace: str) -> Iterator[Backend]:
+    """Each Service once, with all the weight it is given."""
+    weights: dict[ServiceName, int] = {}
+    for item in items:
+        service = _service(item["service"], namespace)
+        weights[service] = weights.get(service, 0) + item["weight"]
+    return (Backend(service, weight) for service, weight in weights.items())
 
 
 def _matches(obj: Object, routes: Routes) -> tuple[HttpMatch, ...]:
@@ -70,11 +80,15 @@ def _check_names(obj: Object, report: Report) -> None:
             cure = f"a split stays within one namespace: write {service.name or 'the name of a Service'}"
             report.error("ML257", field, what, cure)
     root = _service(spec["service"], namespace)
+    seen: set[ServiceName] = set()
     for index, item in enumerate(spec["backends"]):
-        if _service(item["service"], namespace) == root:
-            what = f"{root.name} is the root itself"
+        field, backend = f"spec.backends[{index}].service", _service(item["service"], namespace)
+        if backend == root:
             cure = "make a Service for each version, and name those"
-            report.error("ML253", f"spec.backends[{index}].service", what, cure)
+            report.error("ML253", field, f"{root.name} is the root itself", cure)
+        elif backend in seen:
+            report.warning("ML259", field, f"{backend.name} is named twice; its weights add up", "name it once")
+        seen.add(backend)
 
 
 def _check_weights(obj: Object, report: Report) -> None:
@@ -99,20 +113,20 @@ def _check_routes(obj: Object, routes: Routes, report: Report) -> None:
             report.warning("ML226", f"spec.matches[{index}].name", what, f"kubectl get httproutegroups -n {namespace}")
 
 
-def _check_services(split: Split, known: Objects, report: Report) -> None:
-    root = split.root
+def _check_services(obj: Object, root: ServiceName, known: Objects, report: Report) -> None:
     cure = f"kubectl get services -n {root.namespace}"
     if known.lacks("Service", root.namespace, root.name):
         report.warning("ML254", "spec.service", f"there is no Service {root.name!r}, so there is nothing to call", cure)
     ports = _ports(known, root)
-    for index, backend in enumerate(split.backends):
-        field, name = f"spec.backends[{index}].service", backend.service.name
-        if known.lacks("Service", root.namespace, name):
-            what = f"there is no Service {name!r}; it gets nothing until there is"
+    for index, item in enumerate(obj["spec"]["backends"]):
+        field, backend = f"spec.backends[{index}].service", _service(item["service"], root.namespace)
+        if known.lacks("Service", root.namespace, backend.name):
+            what = f"there is no Service {backend.name!r}; it gets nothing until there is"
             report.warning("ML255", field, what, cure)
-        elif missing := ports - _ports(known, backend.service):
-            what = f"{name} lacks port {', '.join(map(str, sorted(missing)))} of {root.name}, and gets no call to it"
-            report.warning("ML256", field, what, f"add the port to Service {name}")
+        elif missing := ports - _ports(known, backend):
+            lacking = ", ".join(map(str, sorted(missing)))
+            what = f"{backend.name} lacks port {lacking} of {root.name}, and gets no call to it"
+            report.warning("ML256", field, what, f"add the port to Service {backend.name}")
 
 
 def _ports(known: Objects, service: ServiceName) -> set[int]:
