@@ -63,10 +63,9 @@ class Svids:
         for gone in self._held.keys() - wanted:
             del self._held[gone]
         begun = []
-        for identity in sorted(wanted - self._issuing.keys()):
-            if self._is_stale(identity):
-                task = self._issuing[identity] = asyncio.create_task(self._issue(identity, self._store.trust))
-                begun.append(task)
+        for identity in sorted(filter(self._is_stale, wanted - self._issuing.keys())):
+            task = self._issuing[identity] = asyncio.create_task(self._issue(identity, self._store.trust))
+            begun.append(task)
         if begun:
             await asyncio.wait(begun, timeout=_PATIENCE_SECONDS)
         for identity, held in self._held.items():
