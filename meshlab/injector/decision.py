@@ -43,19 +43,24 @@ def wants_sidecar(pod: Object, namespace: Object) -> Verdict:
     labels = labels_of(namespace)
     if labels_of(pod).get(GATEWAY) == "true" and name == MESH_NAMESPACE:
         return Verdict(inject=PROXY_UUID not in labels_of(pod), why="the pod is the mesh's gateway")
-    if name in IGNORED_NAMESPACES or IGNORE in labels:
-        return Verdict(inject=False, why=f"namespace {name} is none the mesh looks at")
-    if labels.get(MONITORED_BY) != MESH_NAME:
-        return Verdict(inject=False, why=f"namespace {name} has no label {MONITORED_BY}={MESH_NAME}")
-    if (pod.get("spec") or {}).get("hostNetwork"):
-        return Verdict(inject=False, why="the pod uses the host's network, whose traffic is not the pod's alone")
-    if PROXY_UUID in labels_of(pod):
-        return Verdict(inject=False, why="the pod has a sidecar already")
+    if why := _why_none(pod, name, labels):
+        return Verdict(inject=False, why=why)
     for obj, whose in ((pod, "the pod's"), (namespace, "the namespace's")):
         wanted = _setting(obj)
         if wanted is not None:
             return Verdict(inject=wanted, why=f"{whose} annotation {INJECTION} says so")
     return Verdict(inject=False, why=f"neither pod nor namespace has the annotation {INJECTION}")
+
+
+def _why_none(pod: Object, namespace: str, labels: Mapping[str, str]) -> str:
+    """Why the pod gets none whatever annotations say; empty when they count. `labels` are its namespace's."""
+    if namespace in IGNORED_NAMESPACES or IGNORE in labels:
+        return f"namespace {namespace} is none the mesh looks at"
+    if labels.get(MONITORED_BY) != MESH_NAME:
+        return f"namespace {namespace} has no label {MONITORED_BY}={MESH_NAME}"
+    if (pod.get("spec") or {}).get("hostNetwork"):
+        return "the pod uses the host's network, whose traffic is not the pod's alone"
+    return "the pod has a sidecar already" if PROXY_UUID in labels_of(pod) else ""
 
 
 def is_gateway(pod: Object) -> bool:

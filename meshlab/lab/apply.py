@@ -17,7 +17,13 @@ from meshlab.lab.stream import ROOT
 MANAGER = "meshlab-lab"
 """The field manager of everything the lab writes: `kubectl get -o yaml --show-managed-fields` shows it."""
 
-_CONFIGURES_PROXIES = {"TrafficSplit", "TrafficTarget", "HTTPRouteGroup", "TCPRoute", "MeshConfig", "ProxyOverlay"}
+_CONFIGURES_PROXIES = {"TrafficSplit", "TrafficTarget", "HTTPRouteGroup", "TCPRoute", "MeshConfig", "ProxyOverlay"} | {
+    "Egress",
+    "IngressBackend",
+    "Ingress",
+    "UpstreamTrafficSetting",
+    "Retry",
+}
 _PATIENCE_SECONDS = 5
 
 

@@ -145,7 +145,8 @@ def _past(row: Mapping[str, Any]) -> Iterator[str]:
         flags = f" ({', '.join(row['flags'])})" if len(row["flags"]) else ""
         yield f"In the proxy's words: {row['meaning']}{flags}."
     if row["allowed_by"]:
-        yield f"Then TrafficTarget {row['allowed_by']} let it in."
+        by = row["allowed_by"]
+        yield f"Then {by if ' ' in by else f'TrafficTarget {by}'} let it in."
     yield "By the policies of now:"
 
 
@@ -173,4 +174,4 @@ def _candidate(candidate: Candidate, *, whole: bool) -> str:
     misses = candidate.misses if whole else candidate.misses[:1]
     more = len(candidate.misses) - len(misses)
     rest = f" (and {more} more)" if more else ""
-    return f"TrafficTarget {candidate.permission.name}: {'; '.join(map(str, misses))}{rest}"
+    return f"{candidate.permission.title}: {'; '.join(map(str, misses))}{rest}"

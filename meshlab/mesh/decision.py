@@ -92,7 +92,7 @@ class Candidate:
     misses: tuple[Miss, ...]
 
     def __str__(self) -> str:
-        return f"TrafficTarget {self.permission.name}: {'; '.join(map(str, self.misses))}"
+        return f"{self.permission.title}: {'; '.join(map(str, self.misses))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Decision:
                 return f"allowed: in permissive mode every meshed workload may call {destination}"
             case Reason.PERMITTED:
                 by = f", by match {self.match} of {self.route}" if self.match else ""
-                return f"allowed: TrafficTarget {self.permission and self.permission.name} lets {source} in{by}"
+                return f"allowed: {self.permission and self.permission.title} lets {source} in{by}"
             case Reason.NO_IDENTITY:
                 return f"refused: the caller has no sidecar, so {destination} can't tell who it is"
             case Reason.NO_TARGET:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.latest import latest
 from meshlab.mesh.rules import HttpMatch
+from meshlab.mesh.upstream_setting import Limits, UpstreamSetting
 
 
 class EgressProtocol(StrEnum):
@@ -41,13 +42,21 @@ class EgressRule:
     """Address ranges such as ``10.0.0.0/8``; none: every address."""
     matches: tuple[HttpMatch, ...] | None = None
     """On HTTP ports: only requests that satisfy any of these. None: all."""
+    setting: str = ""
+    """``namespace/name`` of the UpstreamTrafficSetting that it names."""
+    limits: Limits | None = None
+    """What each client's proxy sends out by this rule at a time."""
 
 
 @latest
-def rules_by_source(rules: tuple[EgressRule, ...]) -> dict[Identity, tuple[EgressRule, ...]]:
-    """What each identity may call outside the mesh, in name order."""
+def rules_by_source(
+    rules: tuple[EgressRule, ...], settings: tuple[UpstreamSetting, ...]
+) -> dict[Identity, tuple[EgressRule, ...]]:
+    """What each identity may call outside the mesh, in name order, with the limits that are set for it."""
+    limits = {setting.name: setting.limits for setting in settings} if rules else {}
     grouped: dict[Identity, list[EgressRule]] = defaultdict(list)
     for rule in sorted(rules, key=lambda item: item.name):
+        limited = replace(rule, limits=limits.get(rule.setting))
         for source in rule.sources:
-            grouped[source].append(rule)
+            grouped[source].append(limited)
     return {identity: tuple(found) for identity, found in grouped.items()}

@@ -67,9 +67,14 @@ class Permission:
     """What it was written as: OSM's IngressBackend lets proxies in, too."""
 
     @property
+    def title(self) -> str:
+        """Kind and name, for people."""
+        return f"{self.kind} {self.name}"
+
+    @property
     def policy(self) -> str:
         """Its name among all kinds, as proxies report it: that of a TrafficTarget stands for itself."""
-        return self.name if self.kind == "TrafficTarget" else f"{self.kind} {self.name}"
+        return self.name if self.kind == "TrafficTarget" else self.title
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -109,7 +109,7 @@ class World:
     @cached_property
     def egress_by_source(self) -> dict[Identity, tuple[EgressRule, ...]]:
         """What each identity may call outside the mesh, in name order."""
-        return rules_by_source(self.egress_rules)
+        return rules_by_source(self.egress_rules, self.upstream_settings)
 
 
 @latest

@@ -13,11 +13,35 @@ from meshlab.mesh.service import ServiceName
 from meshlab.policy.base import Facts
 from meshlab.policy.objects import Objects, full_name, group_of, namespace_of
 from meshlab.policy.report import Report
+from meshlab.policy.schema import check_body
 
 CLASS = "meshlab"
 _OLD_CLASS = "kubernetes.io/ingress.class"
 """The annotation that said so before the field did."""
 _EXACT = "Exact"
+
+_TEXT = {"type": "string"}
+_PORT = {"type": "object", "properties": {"name": _TEXT, "number": {"type": "integer", "minimum": 1, "maximum": 65535}}}
+_SERVICE = {"type": "object", "required": ["name"], "properties": {"name": _TEXT, "port": _PORT}}
+_BACKEND = {"type": "object", "properties": {"service": _SERVICE}}
+_PATH = {
+    "type": "object",
+    "required": ["backend"],
+    "properties": {"path": _TEXT, "pathType": _TEXT, "backend": _BACKEND},
+}
+_HTTP = {"type": "object", "properties": {"paths": {"type": "array", "items": _PATH}}}
+_RULE = {"type": "object", "properties": {"host": _TEXT, "http": _HTTP}}
+_TLS = {"type": "object", "properties": {"secretName": _TEXT}}
+_SPEC = {
+    "type": "object",
+    "properties": {
+        "defaultBackend": _BACKEND,
+        "rules": {"type": "array", "items": _RULE},
+        "tls": {"type": "array", "items": _TLS},
+    },
+}
+_SCHEMA: Object = {"type": "object", "required": ["spec"], "properties": {"spec": _SPEC}}
+"""As far as it is looked at: an API server knows the kind itself, but a file that is linted has met none."""
 
 
 class Ingresses:
@@ -36,10 +60,12 @@ class Ingresses:
         routes: dict[tuple[str, str, bool], GatewayRoute] = {}
         findings: list[Finding] = []
         for obj in known.of(INGRESS.kind):
-            if _is_ours(obj):
-                findings += _validate(obj, known).findings
-                for route in _routes(obj, known):
-                    routes.setdefault((route.host, route.path, route.exact), route)
+            if not _is_ours(obj):
+                continue
+            report = _validate(obj, known)
+            findings += report.findings
+            for route in () if report.refused else _routes(obj, known):
+                routes.setdefault((route.host, route.path, route.exact), route)
         return Facts(gateway_routes=tuple(routes.values()), findings=tuple(findings))
 
     def validate(self, obj: Object, others: Iterable[Object]) -> list[Finding]:
@@ -50,7 +76,8 @@ class Ingresses:
 
 
 def _is_ours(obj: Object) -> bool:
-    named = (obj.get("spec") or {}).get("ingressClassName")
+    spec = obj.get("spec")
+    named = spec.get("ingressClassName") if isinstance(spec, dict) else None
     return bool((named or (obj["metadata"].get("annotations") or {}).get(_OLD_CLASS)) == CLASS)
 
 
@@ -93,6 +120,8 @@ def _port(service: dict[str, Any], namespace: str, known: Objects) -> int | None
 
 def _validate(obj: Object, known: Objects) -> Report:
     report, namespace = Report(obj), namespace_of(obj)
+    if not check_body(obj, _SCHEMA, report):
+        return report
     for field, _, path in _paths(obj):
         service = path["backend"].get("service")
         if service is None:

@@ -47,13 +47,22 @@ def check_shape(obj: Object, file: str, report: Report) -> bool:
         what = f"version {version} is not served"
         report.error("ML210", "apiVersion", what, f"write one of: {', '.join(versions)}")
         return False
-    body = {key: value for key, value in obj.items() if key not in {"apiVersion", "kind", "metadata", "status"}}
-    misfits = list(_misfits(body, versions[version], ""))
+    fits = check_body(obj, versions[version], report)
+    for field in _unknown(_body(obj), versions[version], ""):
+        report.warning("ML211", field, "no such field; the API server drops it", "check the spelling, or remove it")
+    return fits
+
+
+def check_body(obj: Object, schema: Object, report: Report) -> bool:
+    """Whether the object fits a schema; reports what does not (ML210)."""
+    misfits = list(_misfits(_body(obj), schema, ""))
     for field, what, cure in misfits:
         report.error("ML210", field, what, cure)
-    for field in _unknown(body, versions[version], ""):
-        report.warning("ML211", field, "no such field; the API server drops it", "check the spelling, or remove it")
     return not misfits
+
+
+def _body(obj: Object) -> Object:
+    return {key: value for key, value in obj.items() if key not in {"apiVersion", "kind", "metadata", "status"}}
 
 
 _Misfit = tuple[str, str, str]

@@ -170,7 +170,7 @@ def _upstream_of(sni: str) -> str:
     port, _, host = sni.partition(".")
     service, _, rest = host.partition(".")
     namespace = rest.partition(".")[0]
-    return f"{namespace}/{service}|{port}" if namespace else ""
+    return f"{namespace}/{service}|{port}" if namespace and port.isdecimal() else ""
 
 
 _TLS_NAMES = {

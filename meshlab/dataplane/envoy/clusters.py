@@ -36,7 +36,7 @@ def upstream(cluster: UpstreamCluster, trust_domain: str, tls: Tls) -> Resource:
         name=name,
         type=Cluster.EDS,
         eds_cluster_config=Cluster.EdsClusterConfig(eds_config=ADS),
-        connect_timeout=_connect_timeout(cluster.limits),
+        connect_timeout=connect_timeout(cluster.limits),
         circuit_breakers=circuit_breakers(cluster.limits),
     )
     meshed = [endpoint for endpoint in cluster.endpoints if endpoint.meshed]
@@ -71,7 +71,8 @@ def local(identity: Identity, port: int, protocol: Protocol, address: str) -> Re
     return Resource.of(name, message)
 
 
-def _connect_timeout(limits: Limits | None) -> Duration:
+def connect_timeout(limits: Limits | None) -> Duration:
+    """How long a connection may take to be made."""
     if limits is None or limits.connect_timeout is None:
         return _CONNECT_TIMEOUT
     timeout = Duration()

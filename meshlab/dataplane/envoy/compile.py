@@ -23,6 +23,7 @@ from meshlab.dataplane.envoy import (
 )
 from meshlab.dataplane.envoy import egress as egress_clusters
 from meshlab.dataplane.envoy.once import once
+from meshlab.dataplane.envoy.outside import clusters as outside_clusters
 from meshlab.dataplane.envoy.outside import hosts_by_name
 from meshlab.dataplane.envoy.outside import routes as outside_routes
 from meshlab.mesh.egress import EgressRule
@@ -176,6 +177,7 @@ def _mesh_redirected(
         yield egress_clusters.passthrough()
     if leaving:
         yield egress_clusters.forward()
+    yield from outside_clusters(outside)
 
 
 def _mesh_called_by_name(
@@ -195,6 +197,7 @@ def _mesh_called_by_name(
     yield routes.outbound_explicit(outbound, egress=egress, outside=hosts)
     if egress or hosts:
         yield egress_clusters.forward()
+        yield from outside_clusters(outside, by_address=False)
 
 
 def _workload(

@@ -12,36 +12,41 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 from google.protobuf.duration_pb2 import Duration
 
 from meshlab.dataplane.envoy import names
+from meshlab.dataplane.envoy.clusters import connect_timeout
+from meshlab.dataplane.envoy.limits import circuit_breakers
 from meshlab.dataplane.envoy.secrets import pack
+from meshlab.mesh.upstream_setting import Limits
 from meshlab.xds import Resource
 
 _CONNECT_TIMEOUT = Duration(seconds=5)
 _DNS = DnsCacheConfig(name="egress", dns_lookup_family=Cluster.V4_PREFERRED)
 
 
-def passthrough() -> Resource:
+def passthrough(name: str = names.EGRESS_CLUSTER, limits: Limits | None = None) -> Resource:
     """The address that a redirected connection was meant for."""
     message = Cluster(
-        name=names.EGRESS_CLUSTER,
+        name=name,
         type=Cluster.ORIGINAL_DST,
         lb_policy=Cluster.CLUSTER_PROVIDED,
-        connect_timeout=_CONNECT_TIMEOUT,
+        connect_timeout=connect_timeout(limits),
+        circuit_breakers=circuit_breakers(limits),
     )
-    return Resource.of(names.EGRESS_CLUSTER, message)
+    return Resource.of(name, message)
 
 
-def forward() -> Resource:
+def forward(name: str = names.EGRESS_BY_NAME, limits: Limits | None = None) -> Resource:
     """The host that a request names, looked up when it is called."""
     lookup = Cluster.CustomClusterType(
         name="envoy.clusters.dynamic_forward_proxy", typed_config=pack(ClusterConfig(dns_cache_config=_DNS))
     )
     message = Cluster(
-        name=names.EGRESS_BY_NAME,
+        name=name,
         cluster_type=lookup,
         lb_policy=Cluster.CLUSTER_PROVIDED,
-        connect_timeout=_CONNECT_TIMEOUT,
+        connect_timeout=connect_timeout(limits),
+        circuit_breakers=circuit_breakers(limits),
     )
-    return Resource.of(names.EGRESS_BY_NAME, message)
+    return Resource.of(name, message)
 
 
 def lookup_filter() -> HttpFilter:

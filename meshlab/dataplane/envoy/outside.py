@@ -31,6 +31,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from meshlab.dataplane.envoy import hcm, names
 from meshlab.dataplane.envoy.access_log import tcp_log
+from meshlab.dataplane.envoy.egress import forward, passthrough
 from meshlab.dataplane.envoy.routes import route_match
 from meshlab.dataplane.envoy.secrets import pack
 from meshlab.mesh.egress import EgressPort, EgressProtocol, EgressRule
@@ -95,11 +96,13 @@ def chains(
         if (region.range, region.port) in own:
             continue
         if EgressProtocol.TCP in region.speaks:
-            yield _chain(region, "tcp", _on()), (names.CLUSTER, names.EGRESS_CLUSTER)
+            traffic, cluster = _on(region.said(EgressProtocol.TCP))
+            yield _chain(region, "tcp", traffic), (names.CLUSTER, cluster)
         if EgressProtocol.HTTPS in region.speaks:
             asked = region.said(EgressProtocol.HTTPS)
             hosts = sorted({host for rule in asked for host in rule.hosts}) if all(rule.hosts for rule in asked) else []
-            yield _chain(region, "tls", _on(), hosts), (names.CLUSTER, names.EGRESS_CLUSTER)
+            traffic, cluster = _on(asked)
+            yield _chain(region, "tls", traffic, hosts), (names.CLUSTER, cluster)
         if EgressProtocol.HTTP in region.speaks:
             routes = names.egress_routes(region.name)
             yield _chain(region, "raw_buffer", hcm.outbound(routes, forward=True)), (names.ROUTES, routes)
@@ -123,6 +126,15 @@ def inspector(rules: Collection[EgressRule]) -> ListenerFilter | None:
         typed_config=pack(TlsInspector()),
         filter_disabled=ListenerFilterChainMatchPredicate(not_match=there),
     )
+
+
+def clusters(rules: Iterable[EgressRule], *, by_address: bool = True) -> Iterator[Resource]:
+    """Ways out with limits of their own, by name and, where connections are redirected, by address."""
+    for rule in rules:
+        if rule.limits:
+            yield forward(_limited(names.EGRESS_BY_NAME, [rule]), rule.limits)
+            if by_address:
+                yield passthrough(_limited(names.EGRESS_CLUSTER, [rule]), rule.limits)
 
 
 def routes(rules: Collection[EgressRule]) -> Iterator[Resource]:
@@ -170,8 +182,8 @@ def _routes(rule: EgressRule) -> Iterator[Route]:
     """Where addresses are given, a call goes where it was meant to; else the proxy looks the host up itself, so
     that nobody gets elsewhere under an allowed name.
     """
-    cluster = names.EGRESS_CLUSTER if rule.ranges else names.EGRESS_BY_NAME
-    action = RouteAction(cluster=cluster, timeout=Duration())
+    base = names.EGRESS_CLUSTER if rule.ranges else names.EGRESS_BY_NAME
+    action = RouteAction(cluster=_limited(base, [rule]), timeout=Duration())
     if rule.matches is None:
         yield Route(match=_EVERYTHING, route=action)
     for match in rule.matches or ():
@@ -189,10 +201,16 @@ def _chain(region: Region, transport: str, traffic: Filter, hosts: Iterable[str]
     return FilterChain(name=f"egress|{region.name}|{transport}", filter_chain_match=match, filters=[traffic])
 
 
-def _on() -> Filter:
-    """On to where the connection was meant for."""
-    proxy = TcpProxy(stat_prefix=Side.CLIENT.value, cluster=names.EGRESS_CLUSTER, access_log=[tcp_log(Side.CLIENT)])
-    return Filter(name="envoy.filters.network.tcp_proxy", typed_config=pack(proxy))
+def _on(rules: Iterable[EgressRule]) -> tuple[Filter, str]:
+    """On to where the connection was meant for, and by which cluster."""
+    cluster = _limited(names.EGRESS_CLUSTER, rules)
+    proxy = TcpProxy(stat_prefix=Side.CLIENT.value, cluster=cluster, access_log=[tcp_log(Side.CLIENT)])
+    return Filter(name="envoy.filters.network.tcp_proxy", typed_config=pack(proxy)), cluster
+
+
+def _limited(cluster: str, rules: Iterable[EgressRule]) -> str:
+    """The cluster, or that with the limits of the first rule that has some."""
+    return next((f"{cluster}|{rule.name}" for rule in rules if rule.limits), cluster)
 
 
 def _covers(rule: EgressRule, where: str) -> bool:

@@ -73,7 +73,8 @@ def outbound_explicit(
     hosts += [host for host in outside if taken.isdisjoint(host.domains)]
     hosts.append(VirtualHost(name="elsewhere", domains=["*"], routes=[_OUTSIDE if egress else _NOWHERE]))
     message = RouteConfiguration(name=names.EXPLICIT_ROUTES, virtual_hosts=hosts)
-    by_name = ((names.CLUSTER, names.EGRESS_BY_NAME),) if egress or outside else ()
+    used = {route.route.cluster for host in outside for route in host.routes if route.route.cluster}
+    by_name = tuple((names.CLUSTER, name) for name in sorted(used | ({names.EGRESS_BY_NAME} if egress else set())))
     return Resource.of(names.EXPLICIT_ROUTES, message, needs=(*_clusters_of(called), *by_name))
 
 

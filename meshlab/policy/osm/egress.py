@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from meshlab.kube import Object
-from meshlab.kube.objects import EGRESS
+from meshlab.kube.objects import EGRESS, UPSTREAM_TRAFFIC_SETTING
 from meshlab.mesh.egress import EgressPort, EgressProtocol, EgressRule
 from meshlab.mesh.identity import Identity
 from meshlab.policy.addresses import check_range, range_of
 from meshlab.policy.base import Facts
-from meshlab.policy.objects import Objects, full_name
+from meshlab.policy.objects import Objects, full_name, namespace_of
 from meshlab.policy.osm.requests import check_requests, requests
 from meshlab.policy.report import Report
 from meshlab.policy.schema import check_shape
@@ -32,6 +32,7 @@ def read(obj: Object, known: Objects) -> Facts:
         hosts=tuple(dict.fromkeys(host.lower() for host in spec.get("hosts", ()))),
         ranges=tuple(dict.fromkeys(filter(None, map(range_of, spec.get("ipAddresses", ()))))),
         matches=requests(obj, known),
+        setting=next((f"{namespace_of(obj)}/{name}" for name in _settings(obj)), ""),
     )
     return Facts(egress_rules=(rule,))
 
@@ -63,3 +64,20 @@ def validate(obj: Object, known: Objects, report: Report) -> None:
     for index, text in enumerate(spec.get("ipAddresses", ())):
         check_range(text, f"spec.ipAddresses[{index}]", report)
     check_requests(obj, known, report)
+    _check_settings(obj, known, report)
+
+
+def _settings(obj: Object) -> list[str]:
+    matches = obj["spec"].get("matches", ())
+    return [ref["name"] for ref in matches if ref["kind"] == UPSTREAM_TRAFFIC_SETTING.kind]
+
+
+def _check_settings(obj: Object, known: Objects, report: Report) -> None:
+    names, namespace = _settings(obj), namespace_of(obj)
+    if len(names) > 1:
+        what = f"several UpstreamTrafficSettings are named: {', '.join(names)}"
+        report.error("ML335", "spec.matches", what, "name one")
+    for name in names:
+        if known.lacks(UPSTREAM_TRAFFIC_SETTING.kind, namespace, name):
+            what = f"there is no UpstreamTrafficSetting {name!r} in namespace {namespace}, so nothing is limited"
+            report.warning("ML336", "spec.matches", what, f"kubectl get upstreamtrafficsettings -n {namespace}")

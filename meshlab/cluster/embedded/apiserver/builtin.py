@@ -122,8 +122,8 @@ def _cluster() -> list[Resource]:
     rbac = "rbac.authorization.k8s.io"
     hooks = "admissionregistration.k8s.io"
     return [
-        _row("networking.k8s.io", "v1", "IngressClass", "ingressclasses", **_GLOBAL, **_IDLE),
-        _row("networking.k8s.io", "v1", "Ingress", "ingresses", "ing", **_STATUS, **_IDLE),
+        _row("networking.k8s.io", "v1", "IngressClass", "ingressclasses", **_GLOBAL),
+        _row("networking.k8s.io", "v1", "Ingress", "ingresses", "ing", **_STATUS),
         _row("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", "netpol", **_IDLE),
         _row("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", **_STATUS, **_IDLE),
         _row(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings", **_GLOBAL),
