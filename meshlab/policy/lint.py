@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from meshlab.errors import PolicyError
 from meshlab.kube import Object, load
 from meshlab.mesh.finding import Finding, Severity
 from meshlab.policy.base import PolicyLanguage
@@ -79,8 +80,7 @@ def lint(texts: Iterable[Written], languages: Sequence[PolicyLanguage]) -> list[
         remarks += [Remark(item.source, item.line(finding.field), finding) for finding in report.findings]
     for language in languages:
         groups = {"", *(kind.group for kind in language.kinds)}
-        read = [obj for group in groups for obj in objects[group]]
-        for finding in language.read(read).findings:
+        for finding in _read(language, [obj for group in groups for obj in objects[group]]):
             item = by_name[finding.about]
             remarks.append(Remark(item.source, item.line(finding.field), finding))
     return sorted(remarks)
@@ -89,6 +89,16 @@ def lint(texts: Iterable[Written], languages: Sequence[PolicyLanguage]) -> list[
 def errors(remarks: Iterable[Remark]) -> int:
     """How many of them refuse an object."""
     return sum(remark.finding.severity is Severity.ERROR for remark in remarks)
+
+
+def _read(language: PolicyLanguage, objects: list[Object]) -> tuple[Finding, ...]:
+    """What a language finds. Services and other kinds of Kubernetes may have any shape in a file."""
+    try:
+        return language.read(objects).findings
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise PolicyError(
+            "ML206", f"{error}", hint="kubectl apply --dry-run=server -f FILE says what is wrong with it"
+        ) from error
 
 
 def _is_named(obj: Object, report: Report) -> bool:

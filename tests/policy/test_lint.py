@@ -114,6 +114,13 @@ def test_any_object_gets_findings(metadata: dict[str, object], spec: object) -> 
         assert remarks(dump(obj))
 
 
+@pytest.mark.parametrize("spec", ["5", "{ports: 7}", "{ports: [x]}"])
+def test_a_service_of_an_impossible_shape_has_a_code(spec: str) -> None:
+    service = f"apiVersion: v1\nkind: Service\nmetadata: {{name: price-list, namespace: catalogue}}\nspec: {spec}\n"
+    with pytest.raises(PolicyError, match="ML206"):
+        remarks(SPLIT.replace("-1", "1"), service)
+
+
 def test_the_command_reads_folders_and_ends_with_1_on_errors(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
