@@ -38,9 +38,13 @@ Claims = Callable[[Object], Iterable[Hashable]]
 
 
 class Objects:
-    """Objects found by kind, namespace and name, whatever version of the kind they were written in."""
+    """Objects found by kind, namespace and name, whatever version of the kind they were written in.
 
-    def __init__(self, objects: Iterable[Object]) -> None:
+    Times of creation are whole seconds. Of objects as old as each other, `newest` is the one that is yet to come.
+    """
+
+    def __init__(self, objects: Iterable[Object], newest: Object | None = None) -> None:
+        self._newest = newest
         self._by_kind: dict[str, dict[tuple[str, str], Object]] = defaultdict(dict)
         for obj in objects:
             self._by_kind[obj.get("kind", "")][namespace_of(obj), obj["metadata"].get("name", "")] = obj
@@ -52,7 +56,7 @@ class Objects:
 
     def of(self, kind: str) -> Iterator[Object]:
         """Every object of a kind, oldest first; the name settles a tie."""
-        return iter(sorted(self._by_kind[kind].values(), key=_age))
+        return iter(sorted(self._by_kind[kind].values(), key=self._age))
 
     def claimed(self, kind: str, claims: Claims) -> Mapping[Hashable, Object]:
         """Which object of a kind is the oldest to claim what, where only one may have it."""
@@ -63,6 +67,9 @@ class Objects:
                     found.setdefault(claim, obj)
             self._claimed[kind, claims] = found
         return self._claimed[kind, claims]
+
+    def _age(self, obj: Object) -> tuple[str, bool, str, str]:
+        return _created(obj), obj is self._newest, namespace_of(obj), obj["metadata"].get("name", "")
 
     def lacks(self, kind: str, namespace: str, name: str) -> bool:
         """Whether an object is missing, as far as can be told: false when nothing of its kind was looked at."""
@@ -76,7 +83,3 @@ def _identity(obj: Object) -> tuple[str, str, str, str]:
 def _created(obj: Object) -> str:
     """The creation time, which sorts as text; what has none is newest."""
     return str(obj["metadata"].get("creationTimestamp") or "9999")
-
-
-def _age(obj: Object) -> tuple[str, str, str]:
-    return _created(obj), namespace_of(obj), obj["metadata"].get("name", "")

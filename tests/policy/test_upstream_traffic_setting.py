@@ -79,6 +79,12 @@ def test_of_two_settings_for_one_host_the_older_counts():
     assert [read.name for read in Osm().read([younger, older]).upstream_settings] == ["catalogue/b"]
 
 
+def test_what_is_yet_to_come_is_refused_though_its_name_comes_first():
+    there, to_come = setting("b", "2026-01-01"), setting("a", "2026-01-01")
+    assert found(to_come, there) == [("ML310", "spec.host")]
+    assert [read.name for read in Osm().read([there, to_come]).upstream_settings] == ["catalogue/a"]
+
+
 def test_a_service_of_another_namespace_is_set_there():
     assert found(setting(host="till.shopfront.svc.cluster.local")) == [("ML311", "spec.host")]
     till = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "till", "namespace": "shopfront"}}

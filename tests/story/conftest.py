@@ -210,6 +210,15 @@ async def story(demo: RunningLab, busy: None) -> AsyncIterator[Story]:
             await told.tunnels.close()
 
 
+@pytest.fixture
+async def calm(demo: RunningLab) -> AsyncIterator[Story]:
+    """The demo in permissive mode, for what needs neither busy clients nor their counts."""
+    async with await demo.kube() as kube:
+        told = Story(kube)
+        await told.mode(permissive=True)
+        yield told
+
+
 def _is_of(pod: Object, deployment: str) -> bool:
     return bool(pod["metadata"]["name"].startswith(f"{deployment}-"))
 

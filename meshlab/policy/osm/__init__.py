@@ -67,7 +67,7 @@ class Osm:
         report = Report(obj)
         for module in _MODULES:
             if (module.KIND.kind, module.KIND.group) == (obj["kind"], group_of(obj)):
-                known = Objects([*(other for other in others if not same(other, obj)), obj])
+                known = Objects([*(other for other in others if not same(other, obj)), obj], newest=obj)
                 module.validate(obj, known, report)
         return report.findings
 
