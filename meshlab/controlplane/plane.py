@@ -228,11 +228,13 @@ class ControlPlane:
     def _note(self, exchange: Exchange) -> None:
         directory = self._world_directory()
         report = place(exchange, directory)
+        port, http = directory.target(exchange.upstream, exchange.destination_workload)
+        self.recording.note(report, port, http=http)
+        if exchange.under_way:
+            return
         self.windows.note(report)
         self.traffic.note(report, directory.workload)
         self.totals.note(report)
-        port, http = directory.target(exchange.upstream, exchange.destination_workload)
-        self.recording.note(report, port, http=http)
         if self._below:
             self._below.overlays.note(exchange)
 

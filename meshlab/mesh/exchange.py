@@ -51,6 +51,8 @@ class Exchange:
     request_id: str = ""
     headers: Mapping[str, str | None] = field(default_factory=dict)
     """The headers that policies for the destination speak of, as the server's proxy saw them; None: absent."""
+    under_way: bool = False
+    """A connection that was let in and goes on: how it went is told when it ends, perhaps in a week."""
     refused: bool = False
     """Whether the server's proxy refused it because no policy admits it. A 403 of the app's own is an answer."""
     meaning: str = ""

@@ -77,8 +77,10 @@ class Recording:
     def note(self, report: Report, port: int, *, http: bool) -> None:
         """Take in one report. `port`, `http`: where it arrived, as far as that is known."""
         exchange = report.exchange
-        if exchange.side is Side.SERVER and port:
+        if exchange.side is Side.SERVER and port and (http or exchange.under_way):
             self._count(report, port, http=http)
+        if exchange.under_way:
+            return  # among the newest it is told of when it ends
         self._number += 1
         name = exchange.request_id or f"connection-{self._number}"
         recent = self._recent.setdefault(name, _Recent(report, port, http))

@@ -120,6 +120,19 @@ async def test_a_connection_ends_with_its_permission(greeter: Greeter):
         assert await asyncio.to_thread(line.recv, 100) == b""
 
 
+async def test_a_connection_is_told_of_when_it_begins_and_again_when_it_has_ended(greeter: Greeter):
+    told = greeter.mesh.exchanges
+    await greeter.allow(permit(BUYER))
+    with await greeter.line(await new_svid(greeter.mesh.ca, BUYER)) as line:
+        assert await asyncio.to_thread(line.recv, 100) == BANNER
+        await greeter.mesh.eventually(lambda: told)
+        assert [(exchange.source, exchange.upstream, exchange.under_way) for exchange in told] == [
+            (BUYER, "books/books|14001", True)
+        ]
+    await greeter.mesh.eventually(lambda: len(told) == 2)
+    assert (told[1].under_way, told[1].bytes_sent) == (False, len(BANNER))
+
+
 async def test_what_a_client_says_at_once_arrives_whole(greeter: Greeter):
     await greeter.allow(permit(BUYER))
     with await greeter.line(await new_svid(greeter.mesh.ca, BUYER)) as line:

@@ -65,6 +65,18 @@ def test_refusals_are_counted():
     assert (kind["count"], kind["refused"]) == (1, 1)
 
 
+def test_a_connection_counts_when_it_begins_and_is_listed_when_it_ends():
+    recorded = Recording()
+    connection = replace(SERVER, method="", path="", request_id="", under_way=True)
+    recorded.note(Report(EDGE, connection, counts=False), 3306, http=False)
+    (kind,) = recorded.kinds()
+    assert (kind["count"], kind["http"], kind["port"], kind["headers"]) == (1, False, 3306, {})
+    assert not list(recorded.recent(10))
+    recorded.note(Report(EDGE, replace(connection, under_way=False), counts=False), 3306, http=False)
+    assert [kind["count"] for kind in recorded.kinds()] == [1]
+    assert len(list(recorded.recent(10))) == 1
+
+
 def test_what_was_seen_longest_ago_makes_room(monkeypatch):
     monkeypatch.setattr(recording, "MOST_KINDS", 2)
     monkeypatch.setattr(recording, "MOST_RECENT", 2)

@@ -14,6 +14,7 @@ from envoy.config.core.v3.config_source_pb2 import ApiVersion
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
 from envoy.data.accesslog.v3.accesslog_pb2 import (
     AccessLogCommon,
+    AccessLogType,
     HTTPAccessLogEntry,
     TCPAccessLogEntry,
     TLSProperties,
@@ -93,6 +94,7 @@ def _exchange(
         reporter=reporter.workload,
         duration_ms=common.duration.seconds * 1e3 + common.duration.nanos / 1e6,
         flags=flags,
+        under_way=common.access_log_type == AccessLogType.TcpUpstreamConnected,
         refused=_DENIED in particulars["details"],
         meaning=meaning(flags, particulars["details"]),
         allowed_by=_policy(common),

@@ -181,6 +181,7 @@ def _tcp(shares: list[tuple[str, int]], side: Side) -> Filter:
     if side is Side.SERVER:
         proxy.upstream_connect_mode = ON_DOWNSTREAM_TLS_HANDSHAKE  # an app never hears of who is refused
         proxy.max_early_data_bytes.value = _EARLY_BYTES
+        proxy.access_log_options.flush_access_log_on_connected = True
     if len(shares) == 1:
         proxy.cluster = shares[0][0]
     else:
