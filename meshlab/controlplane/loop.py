@@ -109,7 +109,7 @@ class Loop:
 
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong now: in the policies, and in configurations that can't be made."""
-        return (*self.reading.findings, *self._pusher.findings.values(), *self._overlays.findings())
+        return (*self.reading.findings, *self._pusher.all_findings(), *self._overlays.findings())
 
     def _will_answer(self, node: str) -> bool:
         """Whether a proxy is there to acknowledge. One that is yet to start reads the newest when it does."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 
+from meshlab.controlplane import manners
 from meshlab.controlplane.history import History
 from meshlab.dataplane.base import Credentials, DataPlane
 from meshlab.dataplane.raw import Overlaid
@@ -60,6 +61,10 @@ class Pusher:
         """What a proxy has been told to show and to trust."""
         told = self._told.get(node)
         return told.credentials if told else None
+
+    def all_findings(self) -> tuple[Finding, ...]:
+        """Why proxies keep what they had, and which of them don't behave."""
+        return (*self.findings.values(), *manners.findings(self._ads))
 
     def serve_at_most(self, proxies: int) -> None:
         """Turn further ones away once so many are connected; 0: serve any number."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from meshlab.kube.objects import reaches
 from meshlab.xds import Proxies
 
 _KEPT = 5000
+_MOST_ANSWERS = 200_000
+"""Of how many proxies altogether it is remembered that a push concerned them: 20 MB of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Push:
     number: int
     milliseconds: float
     """From the arrival of its oldest change until the last snapshot was set."""
-    concerned: Mapping[str, int]
+    concerned: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -42,10 +44,18 @@ class Receipts:
     def __init__(self, proxies: Proxies) -> None:
         self._proxies = proxies
         self._entries: OrderedDict[Ref, _Entry] = OrderedDict()
+        self._pushes: deque[Push] = deque()
+        self._remembered = 0
         self._arrived = asyncio.Condition()
 
     async def record(self, changes: Iterable[Seen], push: Push) -> None:
-        """Remember which changes a push carried."""
+        """Remember which changes a push carried. Whom pushes of long ago concerned is forgotten."""
+        self._pushes.append(push)
+        self._remembered += len(push.concerned)
+        while self._remembered > _MOST_ANSWERS and len(self._pushes) > 1:
+            oldest = self._pushes.popleft()
+            self._remembered -= len(oldest.concerned)
+            oldest.concerned.clear()
         for change in changes:
             key = Ref(change.ref.kind, change.ref.name, change.ref.namespace)
             self._entries[key] = _Entry(change.version, change.deleted, push)

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
+from meshlab.xds.pace import Pace
 from meshlab.xds.resource import TypeUrl
 from meshlab.xds.snapshot import Snapshot
 from meshlab.xds.status import Proxies, TypeStatus
@@ -26,6 +27,12 @@ _OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.max_receive_message_length", 4 << 20),
 )
+
+
+_PATIENCE_SECONDS = 15.0
+"""How long a proxy may take to answer before somebody should look: Envoy waits as long for what it lacks."""
+_MOST_NAMES = 20_000
+"""How many resources of one type a proxy may ask for by name; nobody has so many Services."""
 
 
 class _Meant:
@@ -94,6 +101,21 @@ class AdsServer:
         meant, status = self._meant.get(node), self.proxies[node].types.get(url, TypeStatus())
         return meant is not None and status.acked == meant.snapshot.version_of(url)
 
+    def silent(self) -> dict[str, float]:
+        """The connected proxies that have not answered for long, and for how many seconds."""
+        now = time.perf_counter()
+        return {
+            node: now - meant.since
+            for node in self._streams
+            if (meant := self._meant.get(node)) is not None
+            and now - meant.since > _PATIENCE_SECONDS
+            and self.proxies[node].settled < self.proxies[node].generation
+        }
+
+    def slowed(self) -> list[str]:
+        """The connected proxies that ask so often that they are made to wait."""
+        return sorted(node for node, connection in self._streams.items() if connection.pace.exceeded)
+
     def forget(self, node: str) -> None:
         """The proxy is gone: its snapshot and status are dropped, and its stream is closed."""
         self._meant.pop(node, None)
@@ -120,6 +142,8 @@ class AdsServer:
         reader = asyncio.create_task(self._read(node, connection, first, requests))
         try:
             await self._write(node, connection, peer, context)
+            if connection.refusal:
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, connection.refusal)
         finally:
             reader.cancel()
             if self._streams.get(node) is connection:
@@ -133,12 +157,17 @@ class AdsServer:
             self._take(node, connection, first)
             async for request in requests:
                 self._take(node, connection, request)
+                await connection.pace.keep()
         finally:
             connection.close()
 
     def _take(self, node: str, connection: _Connection, request: DeltaDiscoveryRequest) -> None:
         subscription = connection.stream.subscriptions.get(request.type_url)
         version = subscription.flight.type_version if subscription and subscription.flight else ""
+        if subscription and len(subscription.names) + len(request.resource_names_subscribe) > _MOST_NAMES:
+            connection.refusal = f"more than {_MOST_NAMES} names are asked for of {request.type_url}"
+            connection.close()
+            return
         types = self.proxies[node].types
         if (answered := connection.stream.receive(request)) is not None:
             known = types.get(answered.url, TypeStatus())
@@ -194,6 +223,8 @@ class _Connection:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        self.pace = Pace()
+        self.refusal = ""
         self.closed = False
         self._bell = asyncio.Event()
 
