@@ -147,5 +147,7 @@ class Rotation:
     def _find(self, root: RootCertificate, error: IdentityError) -> None:
         about = str(Ref(MESH_ROOT_CERTIFICATE.kind, root.name, NAMESPACE))
         hint = error.hint or "see what the message names"
-        self.findings[root.name] = Finding("ML415", about, "spec.provider", f"{error.about}: {error.what}", hint)
-        log.warning("%s", self.findings[root.name])
+        finding = Finding("ML415", about, "spec.provider", f"{error.about}: {error.what}", hint)
+        if self.findings.get(root.name) != finding:
+            log.warning("%s", finding)
+        self.findings[root.name] = finding
