@@ -10,7 +10,7 @@ from datetime import timedelta
 import grpc
 import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
-from made_up import PLACES, STAGES, ack, ask, nack, names, part, place, snapshot
+from made_up import PARTS, PLACES, STAGES, ack, ask, nack, names, part, place, snapshot
 
 from meshlab.identity import CertificateAuthority, Svid, new_svid
 from meshlab.mesh.identity import Identity
@@ -175,6 +175,57 @@ async def test_a_proxy_that_never_answers_holds_up_nobody(running: Running):
                 reading.cancel()
         assert waiting.result().settled == generation
         assert running.server.proxies[silent].settled == 0
+
+
+async def test_a_proxy_that_does_not_answer_is_named(running: Running, monkeypatch: pytest.MonkeyPatch):
+    running.server.set_snapshot(NODE, snapshot(place("a")))
+    async with running.stream(await running.svid()) as call:
+        await call.write(as_node(NODE, ask(PLACES)))
+        response = await call.read()
+        assert running.server.silent() == {}
+        monkeypatch.setattr("meshlab.xds.server._PATIENCE_SECONDS", 0.0)
+        assert set(running.server.silent()) == {NODE}
+        await call.write(ack(response))
+        await asyncio.wait_for(_until(lambda: not running.server.silent()), 5)
+
+
+async def test_a_proxy_that_never_stops_asking_waits_and_the_others_do_not(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("meshlab.xds.pace._AT_ONCE", 50.0)
+    loud, calm = "loud.shop", "calm.shop"
+    for node in (loud, calm):
+        running.server.set_snapshot(node, snapshot(place("a")))
+    async with running.stream(await running.svid(loud)) as flood, running.stream(await running.svid(calm)) as call:
+        await flood.write(as_node(loud, ask(PLACES)))
+
+        async def ask_on_and_on() -> None:
+            while True:
+                await flood.write(ask(PARTS, "no such"))
+
+        flooding = asyncio.create_task(ask_on_and_on())
+        await asyncio.wait_for(_until(lambda: running.server.slowed() == [loud]), 5)
+        await call.write(as_node(calm, ask(PLACES)))
+        await call.write(ack(await asyncio.wait_for(call.read(), 5)))
+        for number in range(20):
+            generation = running.server.set_snapshot(calm, snapshot(place("a", str(number))))
+            await call.write(ack(await asyncio.wait_for(call.read(), 5)))
+            status = await running.server.proxies.settled(calm, generation, timeout=5)
+            assert status.settled == generation
+        assert running.server.slowed() == [loud]
+        flooding.cancel()
+
+
+async def test_a_proxy_that_asks_for_names_without_end_is_cut_off(running: Running):
+    running.server.set_snapshot(NODE, snapshot(place("a")))
+    async with running.stream(await running.svid()) as call:
+        await call.write(as_node(NODE, ask(PARTS, "p")))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:  # noqa: PT012  # whichever of the two sees it first
+            for number in range(3):
+                await call.write(ask(PARTS, *(f"{number}-{part}" for part in range(9_999))))
+            while True:
+                await call.read()
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_a_newer_stream_of_the_same_proxy_replaces_the_older(running: Running):
