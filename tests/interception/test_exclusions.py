@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
+LATER = """
+apiVersion: v1
+kind: Pod
+metadata: {name: later, namespace: interception}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: app, image: IMAGE, command: [sleep, infinity]}
+"""
 REFUSED = ("ConnectionResetError", "RemoteDisconnected")
 
 
@@ -45,3 +54,16 @@ def test_a_list_that_can_not_be_read_keeps_the_pod_out(interception: Ground) -> 
     )
     assert "ML354" in said
     assert "openservicemesh.io/outbound-port-exclusion-list" in said
+
+
+def test_what_mesh_config_excludes_goes_past_the_proxies_of_pods_made_from_then_on(
+    interception: Ground, stranger: str
+) -> None:
+    interception.settings(outboundIPRangeExclusionList=["10.0.0.0/8"])
+    try:
+        interception.lab.kubectl("apply", "-f", "-", stdin=LATER.replace("IMAGE", interception.lab.image))
+        interception.lab.kubectl("wait", "pod/later", "-n", "interception", "--for=condition=Ready", "--timeout=90s")
+        assert interception.get("interception/later", stranger, 14001) == "200 stranger"
+        assert interception.get("interception/client", stranger, 14001) in REFUSED
+    finally:
+        interception.settings(outboundIPRangeExclusionList=[])
