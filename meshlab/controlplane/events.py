@@ -41,8 +41,10 @@ class Events:
 
     def want(self, findings: Iterable[Finding]) -> None:
         """What is wrong now."""
-        self._standing = tuple(findings)
-        self._changed.set()
+        standing = tuple(findings)
+        if standing != self._standing:
+            self._standing = standing
+            self._changed.set()
 
     async def run(self) -> None:
         """Tell what is new, and from time to time what has not been cured; until cancelled."""

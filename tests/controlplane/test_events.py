@@ -53,13 +53,11 @@ async def test_a_deleted_route_group_is_told_on_the_target_that_needs_it(api: Ap
     assert "Hint: " in event["message"]
 
 
-async def test_what_stays_wrong_is_told_again_and_counted(
-    api: Api, plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("plane")
+async def test_what_stays_wrong_is_told_again_and_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_AGAIN_SECONDS", 0.01)
     await api.kube.apply(split("early", "bookstore-v9"))
     event = await told(api, "early", "ML255")
-    plane.reader.wake()
     again = await told(api, "early", "ML255", at_least=2)
     assert again["metadata"]["name"] == event["metadata"]["name"]
 
