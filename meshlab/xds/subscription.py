@@ -78,18 +78,18 @@ class Subscription:
         What it holds by name and is gone it drops by itself, with whatever made it ask.
         """
         self._look_at(snapshot)
-        changed, gone = [], []
-        for name in tuple(self.unsettled):
+        changed, gone, unsettled = [], [], set[str]()
+        for name in self.unsettled:
             resource, known = snapshot.get(self.url, name), self.known.get(name)
             if resource is not None:
-                if known == resource.version:
-                    self.unsettled.discard(name)
-                elif self.wildcard or name in self.names:
-                    changed.append(resource)
+                if known != resource.version:
+                    unsettled.add(name)
+                    if self.wildcard or name in self.names:
+                        changed.append(resource)
             elif (known and self.wildcard) or (known is None and name in self.names):
+                unsettled.add(name)
                 gone.append(name)
-            else:
-                self.unsettled.discard(name)
+        self.unsettled = unsettled  # another set: one that once held a hundred names keeps room for them
         return changed, sorted(gone)
 
     def sent(self, nonce: str, resources: Iterable[Resource], removed: Iterable[str], type_version: str) -> None:
@@ -97,7 +97,7 @@ class Subscription:
         versions = {resource.name: resource.version for resource in resources}
         versions.update(dict.fromkeys(removed, _ABSENT))
         self.known.update(versions)
-        self.unsettled.difference_update(versions)
+        self.unsettled = self.unsettled - versions.keys()
         self.owes = False
         self.flight = Flight(nonce, type_version)
 
