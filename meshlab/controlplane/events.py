@@ -50,7 +50,8 @@ class Events:
         """Tell what is new, and from time to time what has not been cured; until cancelled."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _AGAIN_SECONDS)
+                async with asyncio.timeout(_AGAIN_SECONDS):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._changed.wait()
             self._changed.clear()
             try:
                 await self._tell()
