@@ -200,6 +200,7 @@ class AdsServer:
                     node, subscription.url, sent=meant.snapshot.version_of(subscription.url), refused=""
                 )
                 await context.write(body)
+                del response, body  # or it would be kept until the next one
 
     def _settle(self, node: str, stream: Stream, meant: _Meant, types: Mapping[TypeUrl, TypeStatus]) -> None:
         """Note what was answered, and that it is all, if it is."""

@@ -79,6 +79,7 @@ class Stream:
         for url, name in self._renewed:
             if url == request.type_url:
                 subscription.renew(name)
+        self._renewed = {pair for pair in self._renewed if pair[0] != request.type_url}
         opened = self.subscriptions
         self._staged = [[opened[url] for url in stage if url in opened] for stage in self.stages]
 
