@@ -31,9 +31,10 @@ described in `meshlab.observe`; times are seconds since the epoch):
     ``{"source": "namespace/account", "destination", "service": "namespace/name|port", "port": 14001, "http": true,
     "method", "path", "headers": {…}, "first": …, "last": …, "count": 7, "refused": 0,
     "allowed_by": ["namespace/name"]}``; `headers` are those that policies for the destination spoke of then
-    (null: absent), and ``:authority``. A REQUEST has the same fields as far as ``headers``, and ``"id", "time", "source_workload",
-    "destination_workload", "root", "status", "milliseconds", "arrived": true, "refused": false, "allowed_by": "…",
-    "flags": ["UF"], "meaning": "in plain words", "certificate": "serial of the caller's, as it was shown"``.
+    (null: absent), and ``:authority``. A REQUEST has the same fields as far as ``headers``, and ``"id", "time",
+    "source_workload", "destination_workload", "root", "status", "milliseconds", "arrived": true, "refused": false,
+    "allowed_by": "…", "flags": ["UF"], "meaning": "in plain words", "certificate": "serial of the caller's, as it
+    was shown"``.
 ``mesh``
     ``{"kind": "Mesh", "permissive": true, "egress": false, "trust_domain": "cluster.local", "generation": 12,
     "proxies": 5, "connected": 5, "findings": […]}``.

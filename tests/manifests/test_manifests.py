@@ -65,7 +65,8 @@ def test_the_policies_of_the_demo_are_sound() -> None:
 def test_the_control_plane_may_read_what_it_watches_and_write_only_what_is_its_own() -> None:
     rules = find("control-plane", "ClusterRole", "meshlab-controller")["rules"]
     watched = {(kind.group, kind.plural) for kind in CORE_KINDS}
-    watched |= {(kind.group, kind.plural) for language in languages() for kind in (*language.kinds, *language.refers_to)}
+    for language in languages():
+        watched |= {(kind.group, kind.plural) for kind in (*language.kinds, *language.refers_to)}
     reading = [rule for rule in rules if set(rule["verbs"]) == READ]
     readable = {(rule["apiGroups"][0], name) for rule in reading for name in rule["resources"]}
     assert readable == watched
