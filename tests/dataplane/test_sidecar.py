@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import ssl
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,8 +23,9 @@ from loopback_mesh import CONTROLLER, Load, Mesh, Pod, call
 from meshlab.dataplane import SidecarSettings
 from meshlab.dataplane.envoy import names
 from meshlab.dataplane.envoy.admin import Admin
+from meshlab.dataplane.envoy.bootstrap import known_roots, secret_files
 from meshlab.dataplane.envoy.inject import FOLDER, TOKEN_FOLDER, inject
-from meshlab.identity import Grant, new_svid
+from meshlab.identity import CertificateAuthority, Grant, new_svid
 from meshlab.mesh.identity import Identity
 from meshlab.xds.tls import node_name
 
@@ -39,18 +42,30 @@ class Signing:
     lifetime: timedelta = timedelta(hours=24)
     refuse: int = 0
     tokens: list[str] = field(default_factory=list)
+    trust: str = "first"
+    more_roots: str = ""
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    has: str = ""
+    """The trust that the sidecar said it had, when it asked last."""
 
     async def sign(self, request: web.Request) -> web.Response:
+        self.has = request.headers.get("If-None-Match", "").strip('"')
+        if self.has == self.trust:
+            await self.moved.wait()
         self.tokens.append(request.headers["Authorization"])
         if self.refuse:
             self.refuse -= 1
             return web.Response(status=401, text="who are you?\n")
-        if request.headers.get("If-None-Match") == '"first"':
-            await asyncio.Event().wait()
         node = self.mesh.pods["bookstore-v1"].node
         chain = await self.mesh.ca.issue(await request.read(), STORE, names=[node_name(node)], lifetime=self.lifetime)
         bundle = await self.mesh.ca.bundle()
-        return web.Response(body=Grant(chain.decode(), bundle.decode()).to_json(), headers={"ETag": '"first"'})
+        body = Grant(chain.decode(), bundle.decode() + self.more_roots).to_json()
+        return web.Response(body=body, headers={"ETag": f'"{self.trust}"'})
+
+    def move(self, trust: str, more_roots: str) -> None:
+        """From now on more roots are to be trusted."""
+        self.trust, self.more_roots = trust, more_roots
+        self.moved.set()
 
 
 @pytest.fixture
@@ -90,18 +105,22 @@ async def start(signing: Signing, tmp_path: Path):
     """Start the sidecar with the environment that the injector would give it."""
     started: list[Sidecar] = []
 
-    async def start() -> Sidecar:
+    async def start(*, left: dict[str, Any] | None = None, **variables: str) -> Sidecar:
+        """`left`: files of an earlier life."""
         pod = signing.mesh.pods["bookstore-v1"]
         root = tmp_path / "a-path-that-is-longer-than-what-the-name-of-a-unix-socket-may-be" / "root"
         for folder in (FOLDER, TOKEN_FOLDER):
             (root / folder.lstrip("/")).mkdir(parents=True)
         (root / TOKEN_FOLDER.lstrip("/") / "token").write_text("a-token\n")
+        for name, content in (left or {}).items():
+            (root / FOLDER.lstrip("/") / name).write_text(json.dumps(content))
+        variables = {**await environment(signing.mesh, pod), **variables, "MESHLAB_CONTAINER_ROOT": str(root)}
         log = (tmp_path / "log").open("wb")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "meshlab.dataplane.envoy.sidecar",
-            env={**os.environ, **await environment(signing.mesh, pod), "MESHLAB_CONTAINER_ROOT": str(root)},
+            env={**os.environ, **variables},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -218,6 +237,23 @@ async def test_its_certificate_is_renewed_without_a_restart(signing: Signing, st
     await signing.mesh.start_server()
     signing.mesh.set_snapshots(signing.mesh.world(), await signing.mesh.ca.bundle())
     await signing.mesh.eventually(lambda: signing.mesh.server.proxies[sidecar.pod.node].connected, within=10)
+
+
+async def test_it_takes_other_roots_at_once_and_says_so(signing: Signing, start):
+    sidecar = await start()
+    await ready(sidecar)
+    await signing.mesh.eventually(lambda: signing.has == "first")
+    more = (await CertificateAuthority.create().bundle()).decode()
+    signing.move("second", more)
+    await signing.mesh.eventually(lambda: signing.has == "second")
+    roots = known_roots({"controller-roots.json": (sidecar.folder / "controller-roots.json").read_text()})
+    assert roots == (await signing.mesh.ca.bundle()).decode() + more
+
+
+async def test_started_again_it_knows_the_control_plane_by_the_roots_it_took(signing: Signing, start):
+    born_with = (await CertificateAuthority.create().bundle()).decode()
+    taken = (await signing.mesh.ca.bundle()).decode()
+    await ready(await start(left=secret_files("", "", taken), MESHLAB_CA_BUNDLE=born_with))
 
 
 async def test_on_sigterm_calls_in_flight_are_finished_and_it_ends_well(signing: Signing, start):
