@@ -7,13 +7,20 @@ import ssl
 from dataclasses import replace
 
 import pytest
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.listener.proxy_protocol.v3.proxy_protocol_pb2 import ProxyProtocol
 
+from meshlab.dataplane import Credentials
+from meshlab.dataplane.envoy import names
 from meshlab.identity import new_svid
 from meshlab.mesh.egress import EgressPort, EgressProtocol, EgressRule
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.ingress import GatewayRoute, IngressRule
+from meshlab.mesh.project import project
 from meshlab.mesh.rules import Backend, HttpMatch, Split
 from meshlab.mesh.service import Endpoint, ServiceName
+from meshlab.xds import Resource, Snapshot
 
 from .loopback_mesh import Mesh, Pod, call, call_on
 
@@ -151,3 +158,115 @@ async def test_the_gateway_shows_a_certificate_of_the_mesh_for_the_hosts_it_serv
     await borders.eventually(lambda: any(exchange.status == 403 for exchange in borders.exchanges))
     seen = [exchange for exchange in borders.exchanges if exchange.allowed_by]
     assert {exchange.allowed_by for exchange in seen} <= {"IngressBackend shop/in"}
+
+
+async def test_a_door_lets_in_whom_its_addresses_and_principals_name_and_by_them_what_its_matches_do(borders):
+    doors = await Doors.open(borders)
+    reads = HttpMatch("read", "/read", frozenset({"GET"}))
+    doors.rules = (
+        IngressRule("store/plain", doors.service, 14001, ranges=("127.9.2.0/24",), matches=(reads,)),
+        IngressRule("store/more", doors.service, 14001, ranges=("127.9.2.7/32",)),
+    )
+    await doors.push()
+    assert [await doors.ask(source, path) for source in ("127.9.2.1", "127.9.2.7") for path in ("/read", "/x")] == [
+        200,
+        403,
+        200,
+        200,
+    ]
+    assert await doors.ask("127.8.0.1", "/read") == "closed"
+    assert await doors.ask("127.9.2.7", "/read", tls=doors.client()) == "closed"
+
+
+async def test_a_door_of_tls_asks_for_a_certificate_of_the_mesh_and_for_a_name(borders):
+    doors = await Doors.open(borders)
+    controller, other = Identity("edge", "controller"), Identity("edge", "other")
+    rule = IngressRule(
+        "store/tls", doors.service, 14001, principals=(controller.spiffe_id(),), tls=True, sni_hosts=("a.example",)
+    )
+    doors.rules = (rule,)
+    await doors.push()
+    mine, others = await doors.credentials(controller), await doors.credentials(other)
+    assert await doors.ask("127.9.2.1", "/", tls=mine, name="a.example") == 200
+    assert await doors.ask("127.9.2.1", "/", tls=mine, name="b.example") == "closed"
+    assert await doors.ask("127.9.2.1", "/", tls=others, name="a.example") == "closed"
+    assert await doors.ask("127.9.2.1", "/", tls=doors.client(), name="a.example") == "closed"
+    # Beside one that asks for no certificate: whoever has none comes in by that one, where it leads.
+    doors.rules = (
+        rule,
+        IngressRule("store/any", doors.service, 14001, ranges=("127.9.2.7/32",), tls=True, asks_client=False),
+    )
+    await doors.push()
+    assert await doors.ask("127.9.2.1", "/", tls=mine, name="a.example") == 200
+    assert await doors.ask("127.9.2.1", "/", tls=doors.client(), name="a.example") == 403
+    assert await doors.ask("127.9.2.7", "/", tls=doors.client(), name="any.example") == 200
+
+
+class Doors:
+    """A store as a proxy guards it where the kernel redirects. Here the PROXY protocol says what the kernel would:
+    where a connection was meant to go.
+    """
+
+    def __init__(self, mesh: Borders, store: Pod) -> None:
+        self.mesh = mesh
+        self.store = store
+        self.service = ServiceName("store", "store")
+        self.rules: tuple[IngressRule, ...] = ()
+
+    @classmethod
+    async def open(cls, mesh: Borders) -> Doors:
+        made = cls(mesh, await mesh.pod("store"))
+        mesh.service("store/store", "store")
+        return made
+
+    async def push(self) -> None:
+        world = replace(self.mesh.world(), ingress_rules=self.rules)
+        pod = self.store.workload
+        held = Credentials(self.mesh.svids[pod.identity], await self.mesh.ca.bundle())
+        snapshot = self.mesh.plane.compile(project(world, replace(pod, explicit_proxy=False)), held)
+        told = [one for named in snapshot.resources.values() for one in named.values()]
+        here = [self._as_told(one) for one in told if "outbound" not in one.name]
+        generation = self.mesh.server.set_snapshot(self.store.node, Snapshot.of(snapshot.owner, here))
+        status = await self.mesh.server.proxies.settled(self.store.node, generation, timeout=10)
+        assert (status.settled, status.refused) == (generation, {})
+
+    def _as_told(self, resource: Resource) -> Resource:
+        if resource.name == names.INBOUND_LISTENER:
+            listener = Listener()
+            resource.message().Unpack(listener)
+            listener.address.socket_address.address = self.store.address
+            listener.listener_filters[0].name = "envoy.filters.listener.proxy_protocol"
+            listener.listener_filters[0].typed_config.Pack(ProxyProtocol())
+            return Resource.of(resource.name, listener, needs=resource.needs)
+        if resource.name.endswith("|local"):
+            cluster = Cluster()
+            resource.message().Unpack(cluster)
+            (endpoint,) = cluster.load_assignment.endpoints[0].lb_endpoints
+            endpoint.endpoint.address.socket_address.address = self.store.address
+            return Resource.of(resource.name, cluster, needs=resource.needs)
+        return resource
+
+    async def ask(self, source: str, path: str, tls: ssl.SSLContext | None = None, name: str = "x") -> int | str:
+        """The status of a request from an address; ``closed`` when there is no connection to be had."""
+        reader, writer = await asyncio.open_connection(self.store.address, names.INBOUND_PORT, local_addr=(source, 0))
+        try:
+            writer.write(f"PROXY TCP4 {source} {self.store.address} 50000 14001\r\n".encode())
+            if tls:
+                await writer.start_tls(tls, server_hostname=name)
+            return (await call_on(reader, writer, f"http://{name}{path}", close=True)).status
+        except (OSError, asyncio.IncompleteReadError):
+            return "closed"
+        finally:
+            writer.close()
+
+    def client(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+    async def credentials(self, identity: Identity) -> ssl.SSLContext:
+        svid, context = await new_svid(self.mesh.ca, identity), self.client()
+        file = self.store.folder / f"{identity.service_account}.pem"
+        file.write_bytes(svid.key + svid.chain)
+        context.load_cert_chain(file)
+        return context

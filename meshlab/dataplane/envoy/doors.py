@@ -7,7 +7,7 @@ all of the port's doors together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from ipaddress import ip_network
 
 from envoy.config.core.v3.address_pb2 import CidrRange
@@ -74,14 +74,16 @@ def routes(identity: Identity, port: InboundPort) -> Iterator[Resource]:
         yield Resource.of(name, message, needs=((names.CLUSTER, to),))
 
 
-def outsiders_tls(tls: Tls, principals: Iterable[str] = (), required: bool = False) -> TransportSocket:  # noqa: FBT001, FBT002
+def outsiders_tls(tls: Tls, principals: Collection[str] = (), required: bool = False) -> TransportSocket:  # noqa: FBT001, FBT002
     """Show the workload's certificate. With `principals`: a caller may prove to be one of these, or has to."""
     common = CommonTlsContext(
         tls_params=parameters(tls),
         alpn_protocols=[HTTP2, HTTP1],
         tls_certificate_sds_secret_configs=[SdsSecretConfig(name=names.SVID_SECRET, sds_config=ADS)],
     )
-    if exact := [StringMatcher(exact=principal) for principal in sorted(principals)]:
+    if principals:
+        # Envoy turns away who shows no certificate as soon as there are names to match: then requests are judged alone
+        exact = [StringMatcher(exact=principal) for principal in sorted(principals)] if required else []
         expected = [SubjectAltNameMatcher(san_type=_SAN, matcher=matcher) for matcher in exact]
         common.combined_validation_context.CopyFrom(
             CommonTlsContext.CombinedCertificateValidationContext(
