@@ -1,99 +1,115 @@
-"""How long after a policy changes has the last of N real Envoys acknowledged it?
+"""How long after a policy changes has the last of N proxies acknowledged it?
 
-Measured is what the control plane does from the moment it knows of the change: view, compile, push, and the
-answer of every Envoy, over mutual TLS, each with an identity of its own. N bookbuyers call a bookstore whose
-TrafficSplit changes, which concerns them all; and a bookstore of N replicas gets another permission.
+N simulated proxies in a second process speak delta discovery over mutual TLS, each on a connection of its own and
+with an identity of its own; beside them real Envoys. Their pods are behind 50 Services. The clock starts when the
+control plane sees the changed object, and stops when the last proxy that it concerns has answered.
 
-    python benchmarks/convergence.py [N ...]        (default: 1 10 50)
+Each figure is held against its floor: a bare grpc.aio server that sends as many bytes, serialised beforehand, over as
+many such connections, and waits for an answer to each.
+
+    python benchmarks/convergence.py [N ...]        (default: 10 100 1000)
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "dataplane"))
+from fleet.control import Control
+from fleet.envoys import envoys
+from fleet.fleet import fleet
+from fleet.floor import floor
+from fleet.mesh import SERVICES, account, endpoints, pod, split, target
 
-from loopback_mesh import Mesh, split
-
-from meshlab.mesh.identity import Identity
-from meshlab.mesh.rules import Permission
+from meshlab.kube import Object
 
 RUNS = 20
-STORE = Identity("bookstore", "bookstore")
+ENVOYS = 3
 
 
-@dataclass(frozen=True)
-class Result:
-    """Milliseconds of each run, and what was sent in all of them."""
+@dataclass
+class Figures:
+    """What one kind of change took."""
 
-    milliseconds: list[float]
-    responses: int
+    milliseconds: list[float] = field(default_factory=list)
+    proxies: int = 0
+    """Concerned by each change."""
+    sent: int = 0
+    """Bytes for each change."""
+    cpu: float = 0.0
+    """Seconds for each change, of the control plane."""
 
-    def __str__(self) -> str:
-        return f"median {median(self.milliseconds):7.1f} ms   slowest of {RUNS} {max(self.milliseconds):7.1f} ms"
+    def row(self, what: str, least: float) -> str:
+        """A line of the table."""
+        middle, slow = median(self.milliseconds), quantiles(self.milliseconds, n=100, method="inclusive")[98]
+        return (
+            f"  {what:24} {self.proxies:5} proxies {middle:8.1f} {slow:8.1f} ms   floor {least:7.1f} ms"
+            f" = {middle / least:4.1f} times   {self.sent / 1e3:9.1f} kB   {self.cpu * 1e3:7.1f} ms CPU"
+        )
 
 
-async def measure(mesh: Mesh, change: Callable[[int], None]) -> Result:
+async def measure(control: Control, change: Callable[[int], Iterable[Object]]) -> Figures:
     """Change something again and again; each time until the last proxy has answered."""
-    sent, times = mesh.watch_sent(), []
+    figures = Figures()
     for run in range(RUNS):
-        change(run)
-        start = time.perf_counter()
-        await mesh.push()
-        times.append((time.perf_counter() - start) * 1000)
-    return Result(times, len(sent))
+        before, sent, cpu = control.told(), control.ads.bytes_sent, time.process_time()
+        figures.milliseconds.append(await control.converge(change(run)))
+        figures.proxies = control.told() - before
+        figures.sent = control.ads.bytes_sent - sent
+        figures.cpu += (time.process_time() - cpu) / RUNS
+    return figures
 
 
-async def buyers(count: int) -> Result:
-    """A split changes for N clients."""
-    async with Mesh() as mesh:
-        for number in range(count):
-            await mesh.pod(f"bookbuyer-{number}", app=False)
-        for version in ("v1", "v2"):
-            await mesh.pod(f"bookstore-{version}", "bookstore", meshed=False)
-            mesh.service(f"bookstore/bookstore-{version}", f"bookstore-{version}")
-        mesh.service("bookstore/bookstore", "bookstore-v1", "bookstore-v2")
-        await mesh.push()
-
-        def change(run: int) -> None:
-            mesh.splits = (split("bookstore/bookstore", bookstore_v1=100 - run, bookstore_v2=1 + run),)
-
-        return await measure(mesh, change)
+def rss() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-async def replicas(count: int) -> Result:
-    """A permission changes for N servers of one identity."""
-    async with Mesh() as mesh:
-        for number in range(count):
-            await mesh.pod(f"bookstore-{number}", "bookstore")
-        mesh.service("bookstore/bookstore", *mesh.pods)
-        mesh.permissive = False
-        await mesh.push()
+async def scenario(count: int) -> None:
+    """All changes for one number of proxies."""
+    async with Control(count) as control, fleet(control.authority) as simulated:
+        await simulated.create(control.identities)
+        gc.collect()
+        before = rss()
+        await simulated.tell(do="discover", port=control.port)
+        took = await control.all_settled(count)
+        gc.collect()
+        print(f"N = {count}: all told after {took:.2f} s; {(rss() - before) / count / 1e3:.0f} kB of memory for each")
+        async with envoys(control, ENVOYS):
+            changes: dict[str, Callable[[int], Iterable[Object]]] = {
+                "TrafficSplit": lambda run: [split(49 - run)],
+                "TrafficTarget": lambda run: [target(3, ("buy", "books")[run % 2])],
+                "pod added": lambda run: _one_more(count + run),
+            }
+            measured = {what: await measure(control, change) for what, change in changes.items()}
+            single = median(measured["TrafficSplit"].milliseconds)
+            last, responses = await control.burst([split(60 + number) for number in range(20)], over=2.0)
+            back, resent, size = await control.restart(count + ENVOYS)
+        await simulated.tell(do="leave")
+        for what, figures in measured.items():
+            print(figures.row(what, await floor(control, simulated, figures.proxies, figures.sent, RUNS)))
+        print(
+            f"  20 changes in 2 s         last answer {last:8.1f} ms after the last ({last / single:.1f} times one)"
+        )
+        print(f"                            {responses / (count + ENVOYS):.1f} responses to each proxy")
+        print(f"  restart                   all settled after {back:.2f} s; {resent} responses, {size / 1e3:.1f} kB")
 
-        def change(run: int) -> None:
-            sources = frozenset({Identity("bookbuyer", f"bookbuyer-{run}")})
-            mesh.permissions = (Permission("bookstore/p", STORE, sources),)
 
-        return await measure(mesh, change)
+def _one_more(number: int) -> Iterable[Object]:
+    service = number % SERVICES
+    return [account(number), pod(number), endpoints(service, range(service, number + 1, SERVICES))]
 
 
 async def main() -> None:
     """Print a table."""
-    counts = [int(argument) for argument in sys.argv[1:]] or [1, 10, 50]
-    for what, scenario in (("TrafficSplit, N clients", buyers), ("TrafficTarget, N servers", replicas)):
-        print(f"{what}: change to last ACK")
-        first = None
-        for count in counts:
-            result = await scenario(count)
-            first = first or median(result.milliseconds)
-            ratio = median(result.milliseconds) / first
-            print(f"  N = {count:4}   {result}   {result.responses} responses   {ratio:5.1f} times N = {counts[0]}")
+    for count in [int(argument) for argument in sys.argv[1:]] or [10, 100, 1000]:
+        await scenario(count)
 
 
 if __name__ == "__main__":
