@@ -183,6 +183,11 @@ async def test_a_split_leaves_its_leaves_as_they_were(shop: Smi) -> None:
     assert await shop.ask_often("till", 20) == {"200 v1:7080": 20}, "though the root selects both (osm#4296)"
 
 
+async def test_kubectl_takes_trafficsplits_for_the_policies_and_not_for_their_metrics(shop: Smi, demo: Any) -> None:
+    await shop.apply(split("canary", {"prices-v1": 1}))
+    assert demo.kubectl("get", "trafficsplits", "-n", "smi").split()[:2] == ["NAME", "SERVICE"]
+
+
 async def test_metrics_count_what_was_called(shop: Smi) -> None:
     async def metrics(path: str) -> dict[str, Any]:
         return dict(await shop.kube.request("GET", f"{METRICS}/{path}"))
