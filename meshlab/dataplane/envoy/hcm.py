@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLogFilter, ResponseFlagFilter
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions
 from envoy.config.listener.v3.listener_components_pb2 import Filter
@@ -33,6 +35,7 @@ _NEVER = Duration()
 _ROUTER = HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router()))
 
 
+@lru_cache(4096)
 def outbound(routes: str, *, forward: bool = False, traces: Collector | None = None) -> Filter:
     """What the app sends. Absolute URLs are what an app writes that knows of its proxy; `forward` lets it
     name hosts outside the mesh. The path is normalised as it is where it comes in, so that a match means the
