@@ -15,6 +15,9 @@ from meshlab.injector.decision import wants_sidecar
 from meshlab.kube import Object
 from meshlab.mesh.finding import Finding, Severity
 
+_MOST_TOLD = 20
+"""Findings in one answer; an API server would cut off thousands anyway. `meshlab lint` lists them all."""
+
 Review = Mapping[str, Any]
 """An AdmissionReview of admission.k8s.io/v1, as its JSON."""
 
@@ -43,14 +46,19 @@ def mutate(review: Review, namespace: Object, inject: Callable[[Object], Object]
 
 
 def validate(review: Review, findings: Iterable[Finding]) -> Object:
-    """Answer a change of a policy object: refused with the first error, every other finding below it."""
-    ordered = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
-    errors = [finding for finding in ordered if finding.severity is Severity.ERROR]
-    warnings = [str(finding) for finding in ordered if finding.severity is Severity.WARNING]
-    response = _response(review, allowed=not errors, message="\n".join(str(finding) for finding in errors))
+    """Answer a change of a policy object: refused if any finding is an error, warned of all others."""
+    found = list(findings)
+    errors = [str(finding) for finding in found if finding.severity is Severity.ERROR]
+    warnings = [str(finding) for finding in found if finding.severity is Severity.WARNING]
+    response = _response(review, allowed=not errors, message="\n".join(_first(errors)))
     if warnings:
-        response["response"]["warnings"] = warnings
+        response["response"]["warnings"] = _first(warnings)
     return response
+
+
+def _first(lines: list[str]) -> list[str]:
+    left = len(lines) - _MOST_TOLD
+    return lines if left <= 0 else [*lines[:_MOST_TOLD], f"{left} more like these; meshlab lint lists all"]
 
 
 def _response(review: Review, *, allowed: bool, message: str = "") -> Object:

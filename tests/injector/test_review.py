@@ -130,3 +130,12 @@ def test_warnings_alone_let_the_object_in() -> None:
     response = validate(review({}), [finding("ML299", Severity.WARNING)])["response"]
     assert response["allowed"]
     assert response["warnings"][0].startswith("ML299 ")
+
+
+def test_of_thousands_of_findings_the_first_are_told() -> None:
+    findings = [finding("ML233", Severity.WARNING)] * 5000 + [finding("ML240", Severity.ERROR)] * 30
+    response = validate(review({}), findings)["response"]
+    assert not response["allowed"]
+    assert len(response["warnings"]) == 21
+    assert response["warnings"][-1] == "4980 more like these; meshlab lint lists all"
+    assert response["status"]["message"].splitlines()[-1].startswith("10 more")
