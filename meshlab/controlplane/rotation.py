@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from meshlab.controlplane.acknowledgements import Behind
@@ -37,7 +37,7 @@ class Rotation:
         kube: Kube,
         store: TrustStore,
         roots: Callable[[], tuple[RootCertificate, ...]],
-        behind: Callable[[], Iterable[Behind]],
+        behind: Callable[[], Iterator[Behind]],
         told: Callable[[Collection[Behind]], None],
     ) -> None:
         """`roots`: those that are wanted, oldest first; `behind`: who has not taken what holds; `told` hears of it."""
@@ -53,6 +53,8 @@ class Rotation:
         self._changed = asyncio.Event()
         self._moving = True
         """Whether not everybody is known to have what is wanted."""
+        self._said = ""
+        """The trust of which it has been told who is behind."""
         self.findings: dict[str, Finding] = {}
         """By root: why its authority can't be used."""
 
@@ -99,13 +101,18 @@ class Rotation:
         now = self._store.trust
         wanted = await self._wanted()
         self._moving |= wanted.version != now.version
-        behind = list(self._behind()) if self._moving else []
-        following = advance(now, wanted, settled=not behind)
+        behind = self._behind() if self._moving else iter(())
+        first = next(behind, None)  # of thousands, who answer one by one, one is enough to know
+        following = advance(now, wanted, settled=first is None)
         if following.version != now.version:
             await self._store.write(following)
             return
-        self._told(behind)
-        self._moving = bool(behind)
+        if first is None:
+            self._told([])
+        elif self._said != now.version:
+            self._told([first, *behind])
+        self._said = now.version
+        self._moving = first is not None
 
     async def _wanted(self) -> Trust:
         """What is wanted, as far as it can be had: an authority that can't be used stays what it is."""

@@ -52,6 +52,25 @@ def test_what_a_learner_changed_stays_changed_after_another_up(mesh) -> None:
         mesh.kubectl("patch", *path, "--type=merge", "-p", strict.replace("false", "true"))
 
 
+def test_the_root_is_replaced_step_by_step(mesh) -> None:
+    done = run("rotate-root", "--name", mesh.name)
+    assert done.returncode == 0, done.stderr
+    *steps, last = done.stdout.splitlines()
+    found = re.fullmatch(r"(\S+) \(serial [0-9a-f]+\) has replaced (\S+)", last)
+    assert found, last
+    new, old = found.groups()
+    assert [line.split(" (")[0] for line in steps] == [
+        f"✓ Trust {new}, too",
+        f"✓ Let {new} sign",
+        f"✓ Trust {old} no more",
+        f"✓ Take {old} away",
+    ]
+    assert mesh.kubectl("get", "mrc", "-n", "meshlab-system", "-o", "name").split() == [
+        f"meshrootcertificate.config.openservicemesh.io/{new}"
+    ]
+    assert f"root {new} until" in run("status", "--name", mesh.name).stdout
+
+
 def test_status_tells_where_a_lab_runs_and_how_it_is_doing(mesh) -> None:
     done = run("status", "--name", mesh.name, "-o", "json")
     found = json.loads(done.stdout)
