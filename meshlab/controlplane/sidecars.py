@@ -49,6 +49,7 @@ def sidecar_settings(
         trust_domain=trust_domain,
         exclusions=mesh.exclusions,
         log_level=mesh.proxy_log_level,
+        resources=mesh.proxy_resources,
     )
 
 

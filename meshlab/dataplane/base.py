@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -71,6 +71,8 @@ class SidecarSettings:
     """MeshConfig's: what goes past every proxy, besides what a pod's annotations add."""
     log_level: str = "error"
     """MeshConfig's spec.sidecar.logLevel."""
+    resources: Mapping[str, Any] | None = None
+    """MeshConfig's spec.sidecar.resources."""
 
 
 class DataPlane(Protocol):

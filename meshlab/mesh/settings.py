@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from meshlab.mesh.proxy_settings import ProxySettings
 
@@ -32,6 +34,8 @@ class Settings:
     certificate_validity: timedelta = timedelta(hours=24)
     """How long a workload's certificate is valid."""
     proxy_log_level: str = "error"
+    proxy_resources: Mapping[str, Any] | None = None
+    """Compute resources of the proxy's container, as a pod has them."""
     exclusions: Exclusions = Exclusions()
     log_level: str = "info"
     """How much the control plane logs."""

@@ -48,6 +48,11 @@ def env(container: dict[str, Any]) -> dict[str, Any]:
     return {item["name"]: item.get("value", item.get("valueFrom")) for item in container["env"]}
 
 
+def test_the_sidecar_has_the_resources_that_are_set_for_all(pod):
+    resources = {"limits": {"memory": "128Mi"}}
+    assert container(inject(pod, replace(SETTINGS, resources=resources)), "envoy")["resources"] == resources
+
+
 def test_the_sidecar_is_ready_before_anything_of_the_pods_own_starts_and_the_rest_stays(pod):
     pod["spec"]["initContainers"] = [{"name": "migrate", "image": "meshlab:1"}]
     before = deepcopy(pod)

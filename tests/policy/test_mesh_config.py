@@ -133,6 +133,16 @@ def test_it_says_how_proxies_speak_whom_they_ask_and_whom_they_tell():
     )
 
 
+def test_the_sidecars_resources_are_written_as_in_a_pod():
+    resources = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": 1.5}}
+    obj = mesh_config(sidecar={"resources": resources})
+    assert found(obj) == []
+    assert settings(obj).proxy_resources == resources
+    for wrong in ({"cpu": "10m"}, {"limits": {"cpu": "much"}}, {"requests": 3}):
+        (part,) = wrong
+        assert found(mesh_config(sidecar={"resources": wrong})) == [("ML319", f"spec.sidecar.resources.{part}")]
+
+
 def test_what_is_not_enabled_is_not_asked_or_told():
     obj = mesh_config(
         traffic={"inboundExternalAuthorization": {"enable": False, "address": "opa"}},

@@ -157,7 +157,7 @@ def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe], mark: 
         ],
         "ports": [{"name": "proxy-stats", "containerPort": names.STATS_PORT}],
         "readinessProbe": {**_READY, "failureThreshold": 30},
-        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        "resources": settings.resources or {"requests": {"cpu": "10m", "memory": "64Mi"}},
         "securityContext": {
             **as_proxy,
             "allowPrivilegeEscalation": False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network
@@ -23,6 +24,7 @@ CRD = "mesh-config"
 NAMESPACE = "meshlab-system"
 NAME = "meshlab-mesh-config"
 
+_QUANTITY = re.compile(r"\d+(\.\d+)?(m|[kMGTPE]i?)?")
 _RANGE = "write it as in 10.0.0.0/8"
 _SHORTEST_CERTIFICATE = timedelta(minutes=1)
 _ACTED_ON = frozenset(
@@ -89,6 +91,7 @@ def _settings(obj: Object) -> Settings:
         egress=traffic.get("enableEgress", default.egress),
         certificate_validity=_validity(certificate) or default.certificate_validity,
         proxy_log_level=sidecar.get("logLevel", default.proxy_log_level),
+        proxy_resources=sidecar.get("resources"),
         exclusions=_exclusions(traffic),
         log_level=observability.get("osmLogLevel", default.log_level),
         proxies=mesh_config_proxies.read(spec),
@@ -117,8 +120,9 @@ def validate(obj: Object, known: Objects, report: Report) -> None:
             if not _is_range(text):
                 report.error("ML273", f"spec.traffic.{field}", f"{text!r} is not a range of addresses", _RANGE)
     mesh_config_proxies.validate(spec, report)
+    _check_resources(spec.get("sidecar", {}).get("resources", {}), report)
     for field in _leaves(spec):
-        if field not in _ACTED_ON:
+        if field not in _ACTED_ON and not field.startswith("sidecar.resources."):
             report.warning("ML271", f"spec.{field}", "OSM's setting is accepted but changes nothing", "remove it")
 
 
@@ -130,6 +134,15 @@ def _exclusions(traffic: dict[str, Any]) -> Exclusions:
         only_ranges=tuple(traffic.get("outboundIPRangeInclusionList", ())),
         interfaces=tuple(traffic.get("networkInterfaceExclusionList", ())),
     )
+
+
+def _check_resources(resources: dict[str, Any], report: Report) -> None:
+    """No pod could be created with a sidecar whose resources are none."""
+    for part, amounts in resources.items():
+        sound = isinstance(amounts, dict) and all(_QUANTITY.fullmatch(str(amount)) for amount in amounts.values())
+        if part not in {"requests", "limits"} or not sound:
+            cure = "write requests and limits as in a pod: {cpu: 100m, memory: 64Mi}"
+            report.error("ML319", f"spec.sidecar.resources.{part}", "no pod could have these resources", cure)
 
 
 def _is_range(text: str) -> bool:
