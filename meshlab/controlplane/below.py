@@ -13,7 +13,6 @@ from meshlab.controlplane.overlay_status import OverlayStatuses
 from meshlab.controlplane.overlays import OverlayKeeper
 from meshlab.controlplane.push import Pusher
 from meshlab.controlplane.reader import Reader
-from meshlab.controlplane.receipts import Receipts
 from meshlab.controlplane.status import StatusWriter
 from meshlab.controlplane.svids import Svids
 from meshlab.dataplane.base import DataPlane
@@ -49,10 +48,10 @@ class Below:
         self._ads.proxies.subscribe(statuses.hear_proxy)
         return statuses.hear_findings
 
-    def routes(self, front_proxy: FrontProxy, receipts: Receipts) -> list[web.RouteDef]:
+    def routes(self, front_proxy: FrontProxy) -> list[web.RouteDef]:
         """What the lab can ask about a proxy."""
         overlaid, history = self._pusher.overlaid, self._pusher.history
-        return ConfigurationApi(front_proxy, self._ads, self._data_plane.raw, overlaid, history, receipts).routes()
+        return ConfigurationApi(front_proxy, self._ads, self._data_plane.raw, overlaid, history).routes()
 
     async def examine(self, obj: Object) -> list[Finding]:
         """What comes out when an overlay is tried out before it is stored. Nothing for other kinds, or if it takes

@@ -9,7 +9,6 @@ from aiohttp import web
 from meshlab.controlplane.api import GROUP_VERSION, ROOT
 from meshlab.controlplane.front_proxy import FrontProxy, bad_request
 from meshlab.controlplane.history import History, Told
-from meshlab.controlplane.receipts import Receipts
 from meshlab.dataplane.raw import Overlaid, RawAccess
 from meshlab.xds import AdsServer, Resource
 
@@ -24,14 +23,12 @@ class ConfigurationApi:
         raw: RawAccess,
         overlaid: dict[str, Overlaid],
         history: History,
-        receipts: Receipts,
     ) -> None:
         self._front_proxy = front_proxy
         self._ads = ads
         self._raw = raw
         self._overlaid = overlaid
         self._history = history
-        self._receipts = receipts
 
     def routes(self) -> list[web.RouteDef]:
         """What it serves."""
@@ -70,7 +67,7 @@ class ConfigurationApi:
             "generation": told.generation,
             "time": told.time,
             "everything": told.before is None,
-            "because": self._receipts.causes(told.node, told.generation),
+            "because": told.because,
             "milliseconds": _rounded(told.milliseconds),
             "refused": sorted(told.refused.values()),
             "changes": [self._change(before, after) for before, after in told.changes()],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from meshlab.kube import Ref
 from meshlab.xds import Proxies, ProxyStatus, Resource, Snapshot, TypeUrl
 
 _KEPT = 400
@@ -21,6 +22,8 @@ class Told:
     before: Snapshot | None
     """None: it was told everything, because it was new."""
     after: Snapshot
+    because: tuple[str, ...] = ()
+    """The objects whose change it was for."""
     time: float = field(default_factory=time.time)
     milliseconds: float | None = None
     """Until it had answered for all of it; None while it has not, or when the next came before."""
@@ -51,6 +54,13 @@ class History:
         """A proxy is meant to know something else."""
         told = self._open[node] = Told(node, generation, before, after)
         self._told.append(told)
+
+    def explain(self, concerned: Mapping[str, int], objects: Iterable[Ref]) -> None:
+        """Those proxies were told these generations because of these objects."""
+        if concerned:
+            because = tuple(sorted({str(ref) for ref in objects}))
+            for node in concerned:
+                self._open[node].because = because
 
     def forget(self, node: str) -> None:
         """A proxy is gone: nobody waits for its answer."""

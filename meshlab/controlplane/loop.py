@@ -65,7 +65,7 @@ class Loop:
 
     async def _turn(self, batch: list[Seen]) -> None:
         now = asyncio.get_running_loop().time
-        began = min((change.time for change in batch), default=now())
+        began = now()
         self._unread |= {change.ref.kind for change in batch}
         self.reading = self._worlds.read(self._unread)
         self._unread.clear()
@@ -79,13 +79,15 @@ class Loop:
         }
         await self._svids.ensure({workload.identity for workload in self.reading.world.workloads if workload.meshed})
         await self._select_overlays()
+        told = self._told_of(batch)
         concerned = self._pusher.push(self.reading.world, self._svids.__getitem__)
         self.generation += bool(concerned)
-        milliseconds = (now() - began) * 1000
+        milliseconds = (now() - min((change.time for change in told), default=began)) * 1000
         if concerned:
             log.info("generation %d: %d proxies told after %.1f ms", self.generation, len(concerned), milliseconds)
         expected = {node: wanted for node, wanted in concerned.items() if self._will_answer(node)}
-        await self._receipts.record(self._told_of(batch), Push(self.generation, milliseconds, expected))
+        self._pusher.history.explain(concerned, (change.ref for change in told))
+        await self._receipts.record(told, Push(self.generation, milliseconds, expected))
         for hear in self.on_findings:
             hear(self.findings())
         self.ready.set()

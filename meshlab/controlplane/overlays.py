@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from meshlab.controlplane.reader import Seen, Store
@@ -19,12 +19,14 @@ from meshlab.mesh.finding import Finding, Severity
 from meshlab.mesh.overlay import Direction, Language, Overlay
 from meshlab.mesh.service import Workload
 from meshlab.mesh.world import World
-from meshlab.xds import ProxyStatus, Snapshot
+from meshlab.xds import ProxyStatus, Resource, Snapshot
 
 log = logging.getLogger(__name__)
 
 _MOST_TRIALS = 8
 """Of one overlay, each on another Deployment's proxy."""
+
+_MOST_EXAMINED = 64
 
 Base = Callable[[World, Workload], Snapshot]
 """A workload's snapshot without any overlay."""
@@ -60,6 +62,7 @@ class OverlayKeeper:
         self._good: dict[str, Overlay] = {}
         """By name: the newest that a proxy took."""
         self._trials: dict[Overlay, asyncio.Task[None]] = {}
+        self._examined: dict[frozenset[tuple[str, str]], str] = {}
         self._failing: dict[Overlay, Finding] = {}
 
     def select(self, world: World) -> World:
@@ -115,24 +118,36 @@ class OverlayKeeper:
                 misfit = finding(overlay, "ML601", wrong.field, wrong.what, wrong.cure)
                 continue
             fits = True
-            if laid.changes and (reason := await self._raw.examine([change.after for change in laid.changes])):
+            if reason := await self._examine([change.after for change in laid.changes]):
                 return refused(overlay, f"an Envoy that was given it says: {reason}")
         return None if fits else misfit
+
+    async def _examine(self, resources: Sequence[Resource]) -> str:
+        """The data plane's word on resources; the same are not tried twice."""
+        key = frozenset((resource.name, resource.version) for resource in resources)
+        if key and key not in self._examined:
+            if len(self._examined) >= _MOST_EXAMINED:
+                self._examined.clear()
+            self._examined[key] = await self._raw.examine(resources)
+        return self._examined.get(key, "")
 
     def hear(self, status: ProxyStatus) -> None:
         """What a proxy answered. An overlay that it refused is withdrawn, one that it took is good."""
         laid = self.overlaid.get(status.node)
         if laid is None or not laid.changes:
             return
-        guilty = {change.overlay: reason for change, reason in _blamed(laid, status)}
-        for overlay, reason in guilty.items():
+        blamed = {change.overlay: reason for change, reason in _blamed(laid, status)}
+        new = {overlay: reason for overlay, reason in blamed.items() if self._good.get(str(overlay)) != overlay}
+        for overlay, reason in (new or blamed).items():
+            if self._good.get(str(overlay)) == overlay:
+                del self._good[str(overlay)]
             if self._verdicts.get(overlay) is None and self._wanted.get(str(overlay)) == overlay:
                 pod, _, namespace = status.node.rpartition(".")
                 words = self._raw.plain(reason)
                 self._verdicts[overlay] = refused(overlay, f"the proxy of {namespace}/{pod} says: {words}")
                 log.warning("%s", self._verdicts[overlay])
                 self._wake()
-        if not guilty and status.settled == status.generation:
+        if not blamed and status.settled == status.generation:
             self._good.update({str(change.overlay): change.overlay for change in laid.changes})
 
     def note(self, exchange: Exchange) -> None:

@@ -129,7 +129,7 @@ class ControlPlane:
                     front_proxy, loop, self.windows, self.ads.proxies, identities.svids, self.receipts, self.recording
                 ).routes(),
                 *TrustApi(front_proxy, acknowledgements, rotation, identities.svids).routes(),
-                *below.routes(front_proxy, self.receipts),
+                *below.routes(front_proxy),
                 *MetricsApi(front_proxy, loop, self.traffic, self.reader.store).routes(),
             ]
             context = identities.own.context()

@@ -29,6 +29,8 @@ class Seen:
     version: str
     deleted: bool
     time: float
+    generation: int = 0
+    """Counts the changes of what somebody wants; a new status leaves it as it is. 0: the kind doesn't count them."""
 
 
 class Reader:
@@ -91,5 +93,6 @@ class Reader:
                 metadata = change.object["metadata"]
                 ref = Ref(reflector.kind.kind, metadata["name"], metadata.get("namespace", ""))
                 now = asyncio.get_running_loop().time()
-                self._pending.append(Seen(ref, metadata["resourceVersion"], change.type == "DELETED", now))
+                version, generation = metadata["resourceVersion"], metadata.get("generation", 0)
+                self._pending.append(Seen(ref, version, change.type == "DELETED", now, generation))
             self._arrived.set()

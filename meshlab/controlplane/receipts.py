@@ -34,6 +34,7 @@ class _Entry:
     version: str
     deleted: bool
     push: Push
+    generation: int
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Filled in once a proxy has answered, so that later generations don't change an old receipt."""
 
@@ -58,7 +59,11 @@ class Receipts:
             oldest.concerned.clear()
         for change in changes:
             key = Ref(change.ref.kind, change.ref.name, change.ref.namespace)
-            self._entries[key] = _Entry(change.version, change.deleted, push)
+            known = self._entries.get(key)
+            if known is not None and _is_status_alone(known, change):
+                known.version = change.version
+                continue
+            self._entries[key] = _Entry(change.version, change.deleted, push, change.generation)
             self._entries.move_to_end(key)
             while len(self._entries) > _KEPT:
                 self._entries.popitem(last=False)
@@ -106,17 +111,13 @@ class Receipts:
             "proxies": answers,
         }
 
-    def causes(self, node: str, generation: int) -> list[str]:
-        """The objects for whose sake a proxy was told that generation."""
-        return [str(ref) for ref, entry in self._entries.items() if entry.push.concerned.get(node) == generation]
-
     def _answer(self, entry: _Entry, node: str, generation: int) -> dict[str, Any]:
         if node in entry.answers:
             return entry.answers[node]
         status = self._proxies[node]
         pod, _, namespace = node.rpartition(".")
         settled = status.settled >= generation
-        refused = "; ".join(sorted(set(status.refused.values()))) if settled else ""
+        refused = status.refusals.get(generation, "") if settled else ""
         answer = {
             "proxy": f"{namespace}/{pod}",
             "acknowledged": settled and not refused,
@@ -142,3 +143,9 @@ class Receipts:
         except TimeoutError:
             return None
         return self._entries[key]
+
+
+def _is_status_alone(known: _Entry, change: Seen) -> bool:
+    """Whether all that is new is what we say of the object ourselves, which no proxy is told."""
+    same = bool(change.generation) and known.generation == change.generation
+    return same and not known.deleted and not change.deleted

@@ -37,7 +37,8 @@ class Told:
     def title(self) -> str:
         """When, why, and what became of it."""
         why = f" for {', '.join(self.because)}" if self.because else ""
-        what = "everything" if self.everything else f"{len(self.changes)} changes"
+        changes = "1 change" if len(self.changes) == 1 else f"{len(self.changes)} changes"
+        what = "everything" if self.everything else changes
         return f"{self.time:%H:%M:%S} told {what}{why}: {self._answer}"
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,11 +14,13 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 from meshlab.xds.pace import Pace
 from meshlab.xds.resource import TypeUrl
 from meshlab.xds.snapshot import Snapshot
-from meshlab.xds.status import Proxies, TypeStatus
+from meshlab.xds.status import Proxies, ProxyStatus, TypeStatus
 from meshlab.xds.stream import Stages, Stream
 from meshlab.xds.tls import Peer
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+
+_REFUSALS_KEPT = 8
 
 _Context = grpc.aio.ServicerContext[DeltaDiscoveryRequest, bytes]
 _OPTIONS = (
@@ -208,7 +210,13 @@ class AdsServer:
         if status.settled < status.generation and stream.settled(meant.snapshot):
             elapsed = (time.perf_counter() - meant.since) * 1000
             held = {url: _held(types.get(url), version) for url, version in meant.snapshot.versions.items()}
-            self.proxies.update(node, settled=status.generation, settled_ms=elapsed, types=MappingProxyType(held))
+            self.proxies.update(
+                node,
+                settled=status.generation,
+                settled_ms=elapsed,
+                types=MappingProxyType(held),
+                refusals=_refusals(status, held.values()),
+            )
         elif types is not status.types:
             self.proxies.update(node, types=MappingProxyType(types))
 
@@ -217,6 +225,15 @@ def _held(known: TypeStatus | None, version: str) -> TypeStatus:
     """A type that the proxy had when it connected was never sent; it counts as sent and acknowledged."""
     kept = known is not None and (known.refused or known.acked == version)
     return known if known is not None and kept else TypeStatus(version, version)
+
+
+def _refusals(status: ProxyStatus, types: Iterable[TypeStatus]) -> Mapping[int, str]:
+    """What is remembered of refusals, with those of this generation."""
+    reasons = sorted({kind.refused for kind in types if kind.refused})
+    if not reasons:
+        return status.refusals
+    last = sorted(status.refusals.items())[1 - _REFUSALS_KEPT :]
+    return MappingProxyType({**dict(last), status.generation: "; ".join(reasons)})
 
 
 class _Connection:

@@ -34,6 +34,8 @@ class ProxyStatus(NamedTuple):
     """The newest generation that the proxy has answered for in full."""
     settled_ms: float | None = None
     """From `set_snapshot` to the last answer, for the generation `settled`."""
+    refusals: Mapping[int, str] = MappingProxyType({})
+    """Why it refused a part of the last few generations of which it did."""
     types: Mapping[TypeUrl, TypeStatus] = MappingProxyType({})
 
     @property

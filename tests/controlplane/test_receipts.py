@@ -51,8 +51,8 @@ async def test_it_waits_for_the_proxy_it_concerns(receipts: Receipts, proxies: P
 
 async def test_a_refusal_is_an_answer_with_its_reason(receipts: Receipts, proxies: Proxies) -> None:
     await receipts.record([seen()], Push(7, 0.0, {NODE: 3}))
-    proxies.update_type(NODE, "type.googleapis.com/x.Route", refused="no such cluster")
-    proxies.update(NODE, settled=3, settled_ms=1.0)
+    proxies.update(NODE, settled=3, settled_ms=1.0, refusals={3: "no such cluster"})
+    proxies.update(NODE, generation=4, settled=4)  # what took the refused away again
     receipt = await receipts.wait(SPLIT, "41", timeout=5)
     assert receipt["complete"]
     assert receipt["proxies"][0]["acknowledged"] is False
@@ -94,6 +94,14 @@ async def test_a_proxy_whose_pod_is_gone_is_waited_for_no_longer(receipts: Recei
     receipt = await waiting
     assert receipt["complete"]
     assert receipt["proxies"] == []
+
+
+async def test_a_status_that_is_written_leaves_the_receipt_as_it_was(receipts: Receipts, proxies: Proxies) -> None:
+    await receipts.record([Seen(SPLIT, "41", deleted=False, time=0.0, generation=1)], Push(7, 0.0, {NODE: 3}))
+    await receipts.record([Seen(SPLIT, "42", deleted=False, time=0.0, generation=1)], Push(8, 0.0, {}))
+    proxies.update(NODE, settled=3, settled_ms=1.0)
+    receipt = await receipts.wait(SPLIT, "42", timeout=5)
+    assert [answer["acknowledged"] for answer in receipt["proxies"]] == [True]
 
 
 async def test_a_deletion_is_waited_for_by_itself(receipts: Receipts) -> None:

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from meshlab.xds import Resource
 
 _TYPE = re.compile(r"type\.googleapis\.com/((?:envoy|xds|udpa)(?:\.[a-z][a-z0-9_]*)+)\.([A-Z]\w*)")
-_LONG = 400
+_LONG = 64
 """From how many characters on embedded bytes are told by their size."""
 
 

@@ -31,7 +31,8 @@ def patched(document: Any, patch: Patch, field: str) -> Any:
             document = JsonPatch([operation]).apply(document)
         except (JsonPatchException, JsonPointerException, TypeError, ValueError) as error:
             cure = _nearest(document, operation.get("from") or operation["path"])
-            raise PatchError(where, f"{operation['op']} {operation['path'] or '(root)'}: {error}", cure) from error
+            why = "there is no such place" if isinstance(error, JsonPointerException) else str(error)
+            raise PatchError(where, f"{operation['op']} {operation['path'] or '(root)'}: {why}", cure) from error
     return document
 
 
