@@ -37,6 +37,12 @@ def latest(function: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Ans
     return remember
 
 
+@latest
+def alike(*items: _Item) -> tuple[_Item, ...]:
+    """The items as a tuple: the very same tuple for the very same items."""
+    return items
+
+
 def kept(before: tuple[_Item, ...], now: Sequence[_Item]) -> tuple[_Item, ...]:
     """`now`; the very tuple of `before` where it has the very same items."""
     same = len(before) == len(now) and all(map(is_, before, now))

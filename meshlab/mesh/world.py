@@ -11,7 +11,7 @@ from meshlab.mesh.egress import EgressRule, rules_by_source
 from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN, Identity
 from meshlab.mesh.inbound import inbound_ports
 from meshlab.mesh.ingress import Callers, GatewayRoute, IngressRule, doors, ingress_permissions
-from meshlab.mesh.latest import latest
+from meshlab.mesh.latest import alike, latest
 from meshlab.mesh.outbound import outbound_service, upstream_cluster, with_bare_name
 from meshlab.mesh.overlay import Overlay
 from meshlab.mesh.proxy_settings import ProxySettings
@@ -145,9 +145,8 @@ def _splits_by_root(splits: tuple[Split, ...]) -> dict[ServiceName, tuple[Split,
 @latest
 def _outbound(services: tuple[Service, ...], splits: tuple[Split, ...]) -> tuple[OutboundService, ...]:
     by_name, by_root = _service_by_name(services), _splits_by_root(splits)
-    return tuple(
-        outbound_service(service, port, by_root.get(service.name, ()), by_name) for service, port in _ports(services)
-    )
+    ports = _ports(services)
+    return alike(*(outbound_service(service, port, by_root.get(service.name, ()), by_name) for service, port in ports))
 
 
 @latest
@@ -167,9 +166,8 @@ def _clusters(
     services: tuple[Service, ...], settings: tuple[UpstreamSetting, ...], *, plain: bool
 ) -> tuple[UpstreamCluster, ...]:
     limits = {name: setting.limits for name, setting in _setting_by_service(settings).items()}
-    return tuple(
-        upstream_cluster(service, port, limits.get(service.name), plain=plain) for service, port in _ports(services)
-    )
+    ports = _ports(services)
+    return alike(*(upstream_cluster(service, port, limits.get(service.name), plain=plain) for service, port in ports))
 
 
 @latest

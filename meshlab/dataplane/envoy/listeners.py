@@ -31,6 +31,7 @@ from meshlab.mesh.exchange import Side
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.proxy_settings import Collector, ProxySettings
 from meshlab.mesh.rules import Permission
+from meshlab.mesh.service import Endpoint
 from meshlab.mesh.view import InboundPort, OutboundService, UpstreamCluster
 from meshlab.xds import Resource
 from meshlab.xds.resource import TypeUrl
@@ -122,9 +123,11 @@ def outbound_redirected(
     chains: list[FilterChain] = []
     needs: list[tuple[TypeUrl, str]] = []
     taken: set[tuple[str, int]] = set()
+    endpoints = {cluster.upstream: cluster.endpoints for cluster in clusters}
     for service in services:
         port = service.upstream.port
-        addresses = [address for address in _addresses(service, clusters) if (address, port) not in taken]
+        behind = endpoints.get(service.upstream, ())
+        addresses = [address for address in _addresses(service, behind) if (address, port) not in taken]
         taken.update((address, port) for address in addresses)
         if not addresses:
             continue
@@ -162,11 +165,10 @@ def outbound_redirected(
     return Resource.of(names.OUTBOUND_LISTENER, listener, needs=tuple(needs))
 
 
-def _addresses(service: OutboundService, clusters: Iterable[UpstreamCluster]) -> tuple[str, ...]:
+def _addresses(service: OutboundService, endpoints: Iterable[Endpoint]) -> tuple[str, ...]:
     """Where calls to the Service as a whole are recognised. Without a split a headless one is but its pods."""
     alone = service.routes[-1].backends == ((service.upstream, 1),) and len(service.routes) == 1
-    own = next((cluster.endpoints for cluster in clusters if cluster.upstream == service.upstream), ())
-    pods = {endpoint.address for endpoint in own if endpoint.meshed} if alone else set[str]()
+    pods = {endpoint.address for endpoint in endpoints if endpoint.meshed} if alone else set[str]()
     return tuple(address for address in service.cluster_ips if address not in pods)
 
 
