@@ -111,15 +111,15 @@ def _unused(world: World, kinds: Iterable[Recorded]) -> Iterator[str]:
         ways = [(kind.request.source, ways_in(permission, kind.request)) for kind in asked]
         used = {source for source, found in ways if found and source}
         if not used:
-            yield f"TrafficTarget {permission.name}"
+            yield permission.title
             continue
         yield from _unused_parts(permission, used, {way for _, found in ways for way in found})
 
 
 def _unused_parts(permission: Permission, used: set[Identity], ways: set[tuple[str, str]]) -> Iterator[str]:
     for source in sorted(permission.sources - used):
-        yield f"TrafficTarget {permission.name}: source {source}"
+        yield f"{permission.title}: source {source}"
     for rule in permission.http_rules:
         for match in rule.matches:
             if (rule.route, match.name) not in ways:
-                yield f"TrafficTarget {permission.name}: match {match.name} of HTTPRouteGroup {rule.route}"
+                yield f"{permission.title}: match {match.name} of HTTPRouteGroup {rule.route}"

@@ -215,7 +215,7 @@ def _policy(world: World, call: Call, reached: Iterable[Arrival], *, request: bo
     if refusal is None:
         return Link("policy", ok=True, reason=str(decided[0]))
     some = sorted(
-        permission.name
+        permission.title
         for permission in world.permissions_by_destination.get(refusal.request.destination, ())
         if call.source in permission.sources
     )
@@ -223,6 +223,6 @@ def _policy(world: World, call: Call, reached: Iterable[Arrival], *, request: bo
         return Link(
             "policy",
             ok=True,
-            reason=f"TrafficTarget {', '.join(some)} admits some requests, not {call.method} {call.path}",
+            reason=f"{', '.join(some)} admits some requests, not {call.method} {call.path}",
         )
     return Link("policy", ok=False, reason=str(refusal), hint=hint)

@@ -19,6 +19,9 @@ from meshlab.mesh.rules import HttpMatch
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 """The methods that a match can name."""
 
+TRAFFIC_TARGET = "TrafficTarget"
+"""The kind of permission that edits are made to."""
+
 _OF_THE_REQUEST = {Aspect.PATH, Aspect.METHOD, Aspect.HEADER, Aspect.ROUTE}
 _LONGEST_NAME = 40
 
@@ -101,7 +104,7 @@ def remedies(decision: Decision) -> Iterator[tuple[Edit, ...]]:
     if decision.allowed or decision.reason is Reason.NO_IDENTITY or request.source is None:
         return
     for candidate in decision.candidates:
-        if edits := tuple(_cures(candidate, request, request.source)):
+        if candidate.permission.kind == TRAFFIC_TARGET and (edits := tuple(_cures(candidate, request, request.source))):
             yield edits
     match = match_of(request) if request.is_http else None
     what = match.name if match else f"port-{request.port}"

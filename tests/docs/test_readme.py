@@ -33,7 +33,7 @@ def test_the_two_commands_are_targets_of_the_makefile():
 
 def test_the_table_of_commands_lists_every_verb_and_no_other():
     verbs = next(action for action in parser()._actions if action.dest == "==SUPPRESS==" and action.choices)
-    assert set(re.findall(r"^\| `meshlab (\w+)", README, re.MULTILINE)) == set(verbs.choices)
+    assert set(re.findall(r"^\| `meshlab ([\w-]+)", README, re.MULTILINE)) == set(verbs.choices)
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
