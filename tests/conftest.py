@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import hypothesis
 import psutil
 import pytest
 
@@ -62,6 +63,9 @@ def pytest_configure() -> None:
     os.environ.setdefault("MESHLAB_NETWORK", GROUNDS[0].partition("-")[2])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
+    # How long an example takes says more about the machine than about the code.
+    hypothesis.settings.register_profile("meshlab", deadline=None)
+    hypothesis.settings.load_profile("meshlab")
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,14 @@ class Smi:
         if not any(kind.kind == obj["kind"] and kind.group == group_of(obj) for kind in self.kinds):
             return []
         before = [other for other in others if not same(other, obj)]
-        splits = _read(Objects(other for other in before if not younger(other, obj)), Memory()).splits
+        splits = _splits_before(obj, before) if obj["kind"] == TRAFFIC_SPLIT.kind else ()
         known = Objects([*before, obj])
         return _validate(obj, known, Routes(known), splits).findings
+
+
+def _splits_before(obj: Object, others: Iterable[Object]) -> tuple[Split, ...]:
+    """What the splits say that are older than this one."""
+    return _read(Objects(other for other in others if not younger(other, obj)), Memory()).splits
 
 
 @dataclass(frozen=True, slots=True)
