@@ -17,7 +17,7 @@ from meshlab.lab.reading import Known
 from meshlab.lab.recorded import identity, present
 from meshlab.lab.shown import Shown
 from meshlab.mesh.call import Arrival, Call, arrivals
-from meshlab.mesh.decision import Candidate, Decision, Reason
+from meshlab.mesh.decision import Aspect, Candidate, Decision, Miss, Reason
 from meshlab.mesh.service import ServiceName
 
 Applier = Callable[[tuple[Object, ...]], applying.Receipt]
@@ -47,6 +47,11 @@ class Explanation(Shown):
         decisions = [arrival.decision for arrival in self.arrivals if arrival.decision]
         return next((item for item in decisions if not item.allowed), decisions[0] if decisions else None)
 
+    @property
+    def _nearest_misses(self) -> tuple[Miss, ...]:
+        nearest = self.decision.nearest if self.decision else None
+        return nearest.misses if nearest and not self.past else ()
+
     def apply(self) -> applying.Receipt:
         """Make the proposed change in the cluster, and tell which proxies took it."""
         if self.proposal is None:
@@ -72,6 +77,8 @@ class Explanation(Shown):
             decision = arrival.decision
             if decision and not decision.allowed and decision is self.decision:
                 yield from (f"    {line}" for line in _candidates(decision))
+        if any(miss.aspect is Aspect.HEADER and not miss.got for miss in self._nearest_misses):
+            yield "  Does it carry the headers that are called absent? Then ask with them (headers=…, -H)."
         if self.proposal:
             yield f"  To allow it: {self.proposal}."
 

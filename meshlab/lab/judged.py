@@ -12,6 +12,7 @@ from dataclasses import replace
 from meshlab.lab.recorded import Recorded
 from meshlab.mesh.decide import AUTHORITY, decide
 from meshlab.mesh.decision import Decision
+from meshlab.mesh.identity import Identity
 from meshlab.mesh.rules import HttpMatch, Permission
 from meshlab.mesh.world import World
 
@@ -22,7 +23,8 @@ def judge(world: World, recorded: Recorded) -> Decision | None:
     unknown = not_looked_for(world, recorded)
     if decision.allowed or not unknown:
         return decision
-    return None if decide(_without_headers(world, unknown), recorded.request).allowed else decision
+    lenient = _without_headers(world, recorded.request.destination, unknown)
+    return None if decide(lenient, recorded.request).allowed else decision
 
 
 def not_looked_for(world: World, recorded: Recorded) -> set[str]:
@@ -31,9 +33,10 @@ def not_looked_for(world: World, recorded: Recorded) -> set[str]:
     return spoken - recorded.looked_for - {AUTHORITY}
 
 
-def _without_headers(world: World, headers: Container[str]) -> World:
-    """The same rules without any condition on these headers. They admit whatever the true ones might."""
-    return replace(world, permissions=tuple(_lenient(permission, headers) for permission in world.permissions))
+def _without_headers(world: World, destination: Identity, headers: Container[str]) -> World:
+    """The rules for a destination without any condition on these headers. They admit whatever the true ones might."""
+    concerned = world.permissions_by_destination.get(destination, ())
+    return replace(world, permissions=tuple(_lenient(permission, headers) for permission in concerned))
 
 
 def _lenient(permission: Permission, headers: Container[str]) -> Permission:

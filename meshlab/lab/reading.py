@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from meshlab.controlplane.reader import CORE_KINDS
@@ -16,6 +16,7 @@ from meshlab.controlplane.world import WorldReader
 from meshlab.kube import ApiError, Kind, Kube, Object
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.identity import DEFAULT_TRUST_DOMAIN
+from meshlab.mesh.settings import Settings
 from meshlab.mesh.world import World
 from meshlab.policy import languages
 from meshlab.policy.objects import Objects, namespace_of, same
@@ -31,6 +32,7 @@ class Known:
     objects: tuple[Object, ...]
     world: World
     findings: tuple[Finding, ...] = ()
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def by_name(self) -> Objects:
@@ -48,7 +50,7 @@ def know(objects: Iterable[Object]) -> Known:
         stores[obj["kind"]][namespace, obj["metadata"]["name"]] = obj
     reader = WorldReader(lambda kind: stores[kind.kind], languages(), DEFAULT_TRUST_DOMAIN)
     reading = reader.read({kind.kind for kind in KINDS})
-    return Known(given, reading.world, reading.findings)
+    return Known(given, reading.world, reading.findings, reading.settings)
 
 
 async def of_cluster(kube: Kube) -> Known:

@@ -10,9 +10,11 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from meshlab.controlplane.facts import has_running_proxy, is_meshed_namespace
+from meshlab.dataplane.envoy import exclusions
 from meshlab.errors import MeshlabError
 from meshlab.injector.decision import PROXY_UUID, wants_sidecar
 from meshlab.kube import Kube, Object, labels_of
@@ -74,7 +76,10 @@ def verify(seen: Seen, source: str, destination: str, request: str = "") -> Link
         f"{source} → {call.service}:{call.port}",
         parts=(
             _control_plane(seen),
-            *(_pod(seen, workload, "caller", _routes(world, target)) for workload in callers),
+            *(
+                _pod(seen, workload, "caller", _goes_through(seen, workload, target), _routes(world, target))
+                for workload in callers
+            ),
             _service(world, reached, servers, target),
             *(_pod(seen, workload, "server", _listens(world, workload)) for workload in servers),
             _policy(world, call, reached, request=bool(request)),
@@ -93,7 +98,7 @@ def _control_plane(seen: Seen) -> Link:
     return Link("control plane", ok=True, reason=said)
 
 
-def _pod(seen: Seen, workload: Workload, role: str, told: Link) -> Link:
+def _pod(seen: Seen, workload: Workload, role: str, *more: Link) -> Link:
     name = f"{workload.namespace}/{workload.name}"
     pod = seen.known.by_name.get("Pod", workload.namespace, workload.name) or {"metadata": {}}
     namespace = _namespace(seen, workload)
@@ -101,7 +106,7 @@ def _pod(seen: Seen, workload: Workload, role: str, told: Link) -> Link:
     if not injected.ok:
         return Link(f"{role} {name}", parts=(injected,))
     proxy = seen.proxies.get(name)
-    return Link(f"{role} {name}", parts=(injected, _certificate(seen, proxy), _acknowledged(seen, proxy), told))
+    return Link(f"{role} {name}", parts=(injected, _certificate(seen, proxy), _acknowledged(seen, proxy), *more))
 
 
 def _namespace(seen: Seen, workload: Workload) -> Object:
@@ -159,6 +164,31 @@ def _acknowledged(seen: Seen, proxy: Mapping[str, Any] | None) -> Link:
         return Link("configuration", ok=False, reason="the proxy has not acknowledged the newest yet", hint="ask again")
     took = f" after {proxy['milliseconds']:.0f} ms" if proxy["milliseconds"] is not None else ""
     return Link("configuration", ok=True, reason=f"the newest, acknowledged{took}")
+
+
+def _goes_through(seen: Seen, workload: Workload, target: Upstream) -> Link:
+    """Whether the caller's calls reach its proxy at all, and do not go past it by an exclusion."""
+    if workload.explicit_proxy:
+        return Link("interception", ok=True, reason="by http_proxy: an app that ignores it goes past its proxy")
+    pod = seen.known.by_name.get("Pod", workload.namespace, workload.name)
+    listed = exclusions.of_pod(pod or {}, seen.known.settings.exclusions)
+    service = seen.known.world.service_by_name[target.service]
+    addresses = [ip_address(address) for address in service.cluster_ips]
+    hint = "see the annotations of the pod and MeshConfig's spec.traffic; they count when a pod is created"
+    if target.port in listed.outbound_ports:
+        return Link(
+            "interception", ok=False, reason=f"port {target.port} is excluded: calls go past the proxy", hint=hint
+        )
+    for text in listed.outbound_ranges:
+        if any(address in ip_network(text) for address in addresses):
+            what = f"the Service's address is in the excluded range {text}: calls go past the proxy"
+            return Link("interception", ok=False, reason=what, hint=hint)
+    if listed.only_ranges and not any(
+        address in ip_network(text) for text in listed.only_ranges for address in addresses
+    ):
+        what = "the Service's address is in none of the included ranges: calls go past the proxy"
+        return Link("interception", ok=False, reason=what, hint=hint)
+    return Link("interception", ok=True, reason="in the kernel")
 
 
 def _routes(world: World, target: Upstream) -> Link:

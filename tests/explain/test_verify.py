@@ -128,6 +128,26 @@ def test_a_sidecar_that_does_not_run_is_named(seen: Seen):
     assert list(ask(without(seen, stop)).broken()) == ["caller bookbuyer/bookbuyer: sidecar"]
 
 
+@pytest.mark.parametrize(
+    ("annotation", "value", "said"),
+    [
+        ("outbound-port-exclusion-list", "3306, 14001", "port 14001 is excluded"),
+        ("outbound-ip-range-exclusion-list", "10.9.0.0/16", "in the excluded range 10.9.0.0/16"),
+        ("outbound-ip-range-inclusion-list", "192.168.0.0/16", "in none of the included ranges"),
+    ],
+)
+def test_calls_that_an_exclusion_sends_past_the_proxy_are_named(seen: Seen, annotation: str, value: str, said: str):
+    def exclude(obj: Object) -> None:
+        if obj["kind"] == "Pod" and obj["metadata"]["name"] == "bookbuyer":
+            obj["metadata"].setdefault("annotations", {})[f"openservicemesh.io/{annotation}"] = value
+        if obj["kind"] == "Service":
+            obj["spec"]["clusterIPs"] = ["10.9.0.7"]
+
+    found = ask(without(seen, exclude))
+    assert list(found.broken()) == ["caller bookbuyer/bookbuyer: interception"]
+    assert said in str(found)
+
+
 def test_a_service_without_pods_is_named(seen: Seen):
     def empty(obj: Object) -> None:
         if obj["kind"] == "EndpointSlice":
