@@ -68,11 +68,10 @@ class MetricsApi:
         kind, namespace = self._kind(plural), request.match_info.get("namespace", "")
         selector = _selector(request.query.get("labelSelector", ""))
         measured = self._measured()
-        chosen = [
-            subject
-            for subject in measured.subjects(kind)
-            if (not namespace or subject.namespace == namespace) and self._is_selected(measured, subject, selector)
-        ]
+        chosen = [one for one in measured.subjects(kind) if not namespace or one.namespace == namespace]
+        if selector:
+            selected = self._selected(measured, kind, selector)
+            chosen = [one for one in chosen if one in selected]
         about = {"kind": kind, "apiVersion": KINDS[plural][0], **({"namespace": namespace} if namespace else {})}
         items = [item for subject in chosen for item in measured.totals(subject)]
         return web.json_response(_as_list(about, items, selector))
@@ -106,17 +105,13 @@ class MetricsApi:
             raise not_found(f'{plural}.{GROUP_VERSION.partition("/")[0]} "{subject.name}" not found')
         return subject
 
-    def _is_selected(self, measured: Measured, subject: Subject, selector: Mapping[str, str]) -> bool:
-        """Whether its labels match; what runs pods is known by theirs, which have its template's labels."""
-        if not selector:
-            return True
-        if subject.kind in _STORED:
-            obj = self._store(_STORED[subject.kind]).get((subject.namespace, subject.name))
-            return obj is not None and matches_labels(selector, labels_of(obj))
+    def _selected(self, measured: Measured, kind: str, selector: Mapping[str, str]) -> set[Subject | None]:
+        """What has these labels; what runs pods is known by theirs, which have its template's labels."""
+        if kind in _STORED:
+            stored = self._store(_STORED[kind]).items()
+            return {Subject(kind, *name) for name, obj in stored if matches_labels(selector, labels_of(obj))}
         pods = (*measured.world.workloads, *measured.pods.values())
-        return any(
-            matches_labels(selector, dict(pod.labels)) for pod in pods if containing(subject.kind, pod) == subject
-        )
+        return {containing(kind, pod) for pod in pods if matches_labels(selector, dict(pod.labels))}
 
 
 def _selector(text: str) -> dict[str, str]:

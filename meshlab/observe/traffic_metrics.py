@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from meshlab.mesh.rules import Split
 from meshlab.mesh.service import Workload
 from meshlab.mesh.world import World
 from meshlab.observe.latency import percentile
@@ -34,6 +33,8 @@ class Measured:
     pods: Mapping[str, Workload]
     time: float
     window: int
+    _called: dict[str, dict[Subject, list[Flow]]] = field(default_factory=dict)
+    """By kind, once it was asked for."""
 
     def subjects(self, kind: str) -> list[Subject]:
         """Everything of a kind that has a proxy, or had traffic."""
@@ -48,7 +49,7 @@ class Measured:
     def totals(self, subject: Subject) -> Iterator[Json]:
         """What a subject received from everybody; for a TrafficSplit, each backend of it."""
         for backend, flows in self._received(subject):
-            yield self._metrics(subject, "from", "client", {}, flows.values(), backend)
+            yield self._metrics(subject, "from", "client", {}, [self.flows[flow] for flow in flows], backend)
 
     def edges(self, subject: Subject) -> Iterator[Json]:
         """What a subject exchanged with each other one that it had traffic with."""
@@ -57,26 +58,31 @@ class Measured:
         for backend, flows in self._received(subject):
             yield from self._by_end(subject, "from", flows, lambda flow: self._caller(subject.kind, flow), backend)
 
-    def _received(self, subject: Subject) -> Iterator[tuple[Json | None, dict[Flow, Outcome]]]:
-        if subject.kind == "TrafficSplit":
-            split = next(one for one in self.world.splits if one.name == f"{subject.namespace}/{subject.name}")
-            yield from self._shares(split)
+    def _received(self, subject: Subject) -> Iterator[tuple[Json | None, list[Flow]]]:
+        if subject.kind != "TrafficSplit":
+            yield None, self._by_callee(subject.kind).get(subject, [])
             return
-        yield None, {flow: outcome for flow, outcome in self.flows.items() if self._reaches(flow, subject)}
-
-    def _shares(self, split: Split) -> Iterator[tuple[Json, dict[Flow, Outcome]]]:
+        split = next(one for one in self.world.splits if one.name == f"{subject.namespace}/{subject.name}")
         for backend in split.backends:
-            flows = {
-                flow: outcome
-                for flow, outcome in self.flows.items()
-                if (_service(flow.root), _service(flow.service)) == (str(split.root), str(backend.service))
-            }
-            yield {"apex": split.root.name, "name": backend.service.name, "weight": backend.weight}, flows
+            called = (str(split.root), str(backend.service))
+            share = {"apex": split.root.name, "name": backend.service.name, "weight": backend.weight}
+            yield share, [flow for flow in self.flows if (_service(flow.root), _service(flow.service)) == called]
 
-    def _reaches(self, flow: Flow, subject: Subject) -> bool:
-        if subject.kind == "Service":
-            return f"{subject.namespace}/{subject.name}" in {_service(flow.service), _service(flow.root)}
-        return self._subject(subject.kind, flow.destination) == subject
+    def _by_callee(self, kind: str) -> dict[Subject, list[Flow]]:
+        """The flows to each subject of a kind; a Service is called as itself, and as the root of a split."""
+        if kind not in self._called:
+            found: dict[Subject, list[Flow]] = defaultdict(list)
+            for flow in self.flows:
+                for callee in self._callees(kind, flow):
+                    found[callee].append(flow)
+            self._called[kind] = found
+        return self._called[kind]
+
+    def _callees(self, kind: str, flow: Flow) -> set[Subject]:
+        if kind == "Service":
+            return {_as_service(port) for port in (flow.service, flow.root) if port}
+        callee = self._subject(kind, flow.destination)
+        return {callee} if callee else set()
 
     def _subject(self, kind: str, pod: str) -> Subject | None:
         workload = self.pods.get(pod)
@@ -92,8 +98,7 @@ class Measured:
         workload = self.pods.get(flow.destination)
         if workload:
             return containing(kind, workload) or owner(workload)
-        namespace, _, name = _service(flow.service).partition("/")
-        return Subject("Service", namespace, name) if name else None
+        return _as_service(flow.service) if flow.service else None
 
     def _by_end(
         self,
@@ -150,3 +155,8 @@ def quantity(value: float) -> str:
 def _service(port: str) -> str:
     """The Service of a Service port."""
     return port.partition("|")[0]
+
+
+def _as_service(port: str) -> Subject:
+    namespace, _, name = _service(port).partition("/")
+    return Subject("Service", namespace, name)
