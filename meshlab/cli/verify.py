@@ -7,7 +7,8 @@ import asyncio
 
 from meshlab.cli.asking import lab_of
 from meshlab.cli.options import Verbs, add_verb
-from meshlab.lab.verify import see, verify
+from meshlab.lab.seen import see
+from meshlab.lab.verify import verify
 
 
 def add(verbs: Verbs) -> None:

@@ -30,10 +30,11 @@ from meshlab.lab.links import Link
 from meshlab.lab.loop import lab_loop
 from meshlab.lab.progress import Progress
 from meshlab.lab.rotate_root import RotatedRoot, rotate_root
+from meshlab.lab.seen import see
 from meshlab.lab.stream import ROOT, Stream
 from meshlab.lab.tap_target import ends_of
 from meshlab.lab.tapped import Wiretap
-from meshlab.lab.verify import see, verify
+from meshlab.lab.verify import verify
 from meshlab.lab.what_if import WhatIf, what_if
 from meshlab.lab.wiretap import wiretap
 from meshlab.lab.xds import ProxyConfiguration, xds

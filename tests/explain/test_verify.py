@@ -10,7 +10,8 @@ import pytest
 
 from meshlab.kube import Object
 from meshlab.lab.reading import Known, know
-from meshlab.lab.verify import Seen, verify
+from meshlab.lab.seen import Seen
+from meshlab.lab.verify import verify
 
 Shop = Callable[..., Known]
 NOW = 1_800_000_000.0

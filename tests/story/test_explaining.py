@@ -12,7 +12,8 @@ from meshlab.lab.audit import audit
 from meshlab.lab.explain import explain, of_request, write
 from meshlab.lab.learned import learn_policies
 from meshlab.lab.recorded import Recorded
-from meshlab.lab.verify import see, verify
+from meshlab.lab.seen import see
+from meshlab.lab.verify import verify
 from meshlab.lab.what_if import what_if
 
 if TYPE_CHECKING:
