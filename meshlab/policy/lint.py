@@ -20,6 +20,9 @@ from meshlab.policy.report import Report
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _METADATA = ("name", "namespace")
 
+_KUBERNETES_OWN = ".k8s.io"
+"""How the groups end that have many kinds, of which a policy language may read some."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -79,7 +82,7 @@ def lint(texts: Iterable[Written], languages: Sequence[PolicyLanguage]) -> list[
             objects[group_of(item.obj)].append(item.obj)
         remarks += [Remark(item.source, item.line(finding.field), finding) for finding in report.findings]
     for language in languages:
-        groups = {"", *(kind.group for kind in language.kinds)}
+        groups = {"", *(kind.group for kind in (*language.kinds, *language.refers_to))}
         for finding in _read(language, [obj for group in groups for obj in objects[group]]):
             item = by_name[finding.about]
             remarks.append(Remark(item.source, item.line(finding.field), finding))
@@ -113,7 +116,7 @@ def _is_known(obj: Object, languages: Iterable[PolicyLanguage], report: Report) 
     """Whether a kind of a policy's API group is one; kinds of other groups are none of ours."""
     group = group_of(obj)
     known = {kind.kind for language in languages for kind in language.kinds if kind.group == group}
-    if known and obj["kind"] not in known:
+    if known and not group.endswith(_KUBERNETES_OWN) and obj["kind"] not in known:
         report.error("ML203", "kind", f"{group} has no {obj['kind']}", f"it has {', '.join(sorted(known))}")
         return False
     return True
