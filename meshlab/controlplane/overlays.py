@@ -55,12 +55,13 @@ class OverlayKeeper:
         self._objects = objects
         self._wake = wake
         self.overlaid = overlaid
+        self._began = False
         self._world = World()
         self._wanted: dict[str, Overlay] = {}
         self._verdicts: dict[Overlay, Finding | None] = {}
         """Of overlays that were tried: why they are refused, or None."""
         self._good: dict[str, Overlay] = {}
-        """By name: the newest that a proxy took."""
+        """By name: the newest that a proxy took. One that is refused all the same is no longer in force."""
         self._trials: dict[Overlay, asyncio.Task[None]] = {}
         self._examined: dict[frozenset[tuple[str, str]], str] = {}
         self._failing: dict[Overlay, Finding] = {}
@@ -70,6 +71,9 @@ class OverlayKeeper:
         self._world = replace(world, overlays=())
         self._wanted = {str(overlay): overlay for overlay in world.overlays}
         names = {f"{namespace}/{name}" for namespace, name in self._objects}
+        if not self._began:
+            self._began = True
+            self._good = {name: self._wanted[name] for name in self._taken() if name in self._wanted}
         self._forget(names)
         for overlay in self._wanted.values():
             if overlay not in self._verdicts and overlay not in self._trials and any(self.concerned(overlay)):
@@ -86,8 +90,18 @@ class OverlayKeeper:
         wanted = self._wanted.get(name)
         decided = wanted in self._verdicts
         refusal = self._verdicts.get(wanted) if wanted else None
-        accepted = wanted is not None and decided and refusal is None
-        return Laid(wanted, wanted if accepted else self._good.get(name), refusal, wanted in self._trials)
+        if wanted is not None and decided and refusal is None:
+            return Laid(wanted, wanted, None, undecided=False)
+        earlier = self._good.get(name)
+        return Laid(wanted, None if earlier == wanted else earlier, refusal, wanted in self._trials)
+
+    def _taken(self) -> Iterator[str]:
+        """Those of which their status says that proxies run by them: what this control plane's predecessor knew."""
+        for (namespace, name), obj in self._objects.items():
+            status = obj.get("status") or {}
+            current = status.get("observedGeneration") == obj["metadata"].get("generation")
+            if current and status.get("inForce") == "this" and status.get("proxies", {}).get("changed"):
+                yield f"{namespace}/{name}"
 
     def names(self) -> Iterator[str]:
         """``namespace/name`` of every ProxyOverlay."""
@@ -139,13 +153,14 @@ class OverlayKeeper:
         blamed = {change.overlay: reason for change, reason in _blamed(laid, status)}
         new = {overlay: reason for overlay, reason in blamed.items() if self._good.get(str(overlay)) != overlay}
         for overlay, reason in (new or blamed).items():
-            if self._good.get(str(overlay)) == overlay:
-                del self._good[str(overlay)]
-            if self._verdicts.get(overlay) is None and self._wanted.get(str(overlay)) == overlay:
+            if self._wanted.get(str(overlay)) == overlay and self._verdicts.get(overlay) is None:
                 pod, _, namespace = status.node.rpartition(".")
                 words = self._raw.plain(reason)
                 self._verdicts[overlay] = refused(overlay, f"the proxy of {namespace}/{pod} says: {words}")
                 log.warning("%s", self._verdicts[overlay])
+                self._wake()
+            elif self._good.get(str(overlay)) == overlay:
+                del self._good[str(overlay)]
                 self._wake()
         if not blamed and status.settled == status.generation:
             self._good.update({str(change.overlay): change.overlay for change in laid.changes})

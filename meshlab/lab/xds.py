@@ -59,7 +59,7 @@ class Told:
     def html(self, *, is_open: bool) -> str:
         """The title, which opens what changed."""
         body = "".join(f"<div>{escape(change.title)}</div>{change.html()}" for change in self.changes)
-        return f"<details{' open' if is_open else ''}><summary>{escape(self.title)}</summary>{body}</details>"
+        return _fold(self.title, body, is_open=is_open)
 
 
 @dataclass(frozen=True, slots=True)

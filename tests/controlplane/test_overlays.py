@@ -199,6 +199,20 @@ async def test_one_that_proxies_run_by_is_not_blamed_for_a_new_one(bench: Bench)
     assert bench.keeper.look("bookstore/o").refusal is None
 
 
+async def test_after_a_restart_those_that_proxies_ran_by_are_not_blamed_for_others(bench: Bench):
+    good, bad = overlay("good"), replace(overlay("bad"), name="other")
+    bench.objects["bookstore", "o"] = {
+        "metadata": {"name": "o", "namespace": "bookstore", "generation": 1},
+        "status": {"observedGeneration": 1, "inForce": "this", "proxies": {"changed": 2}},
+    }
+    bench.objects["bookstore", "other"] = {"metadata": {"name": "other", "namespace": "bookstore", "generation": 1}}
+    bench.wanted = (good, bad)
+    bench.turn()
+    assert await bench.decided() == (good, bad)
+    bench.answer(refused="words: no")
+    assert bench.turn() == (good,)
+
+
 async def test_an_old_refusal_is_not_held_against_what_follows(bench: Bench):
     first, second = overlay("first"), overlay("second")
     bench.write(first)
