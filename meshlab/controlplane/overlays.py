@@ -68,7 +68,7 @@ class OverlayKeeper:
 
     def select(self, world: World) -> World:
         """The world with the overlays that are in force, instead of those that are wanted."""
-        self._world = replace(world, overlays=())
+        self._world = replace(world, overlays=()) if world.overlays else world
         self._wanted = {str(overlay): overlay for overlay in world.overlays}
         names = {f"{namespace}/{name}" for namespace, name in self._objects}
         if not self._began:
@@ -79,7 +79,7 @@ class OverlayKeeper:
             if overlay not in self._verdicts and overlay not in self._trials and any(self.concerned(overlay)):
                 self._trials[overlay] = asyncio.create_task(self._decide(overlay))
         in_force = tuple(laid.in_force for name in sorted(names) if (laid := self.look(name)).in_force)
-        return replace(world, overlays=in_force)
+        return world if world.overlays == in_force else replace(world, overlays=in_force)
 
     async def tried(self) -> None:
         """Wait until nothing is being tried out."""
