@@ -18,8 +18,10 @@ from google.protobuf import json_format
 
 from meshlab.dataplane import Credentials
 from meshlab.dataplane.envoy import names
+from meshlab.dataplane.envoy.outside import chains, regions
 from meshlab.dataplane.envoy.plane import EnvoyDataPlane
 from meshlab.identity import CertificateAuthority, new_svid
+from meshlab.mesh.egress import EgressPort, EgressProtocol, EgressRule
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.project import project
 from meshlab.mesh.rules import Backend, Permission, Split
@@ -221,3 +223,24 @@ async def test_envoy_takes_every_resource(credentials, pod: Workload, changes: d
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
+
+
+def test_of_two_egresses_whose_ranges_contain_each_other_the_narrower_holds_what_both_say():
+    https, http = EgressProtocol.HTTPS, EgressProtocol.HTTP
+    everywhere = EgressRule("n/a", frozenset(), (EgressPort(443, https),), ("a.example",))
+    wide = EgressRule("n/b", frozenset(), (EgressPort(443, https),), ("b.example",), ("10.0.0.0/8",))
+    narrow = EgressRule("n/c", frozenset(), (EgressPort(443, http),), ("c.example",), ("10.1.0.0/16",))
+    found = {
+        chain.name: list(chain.filter_chain_match.server_names) for chain, _ in chains((everywhere, wide, narrow), ())
+    }
+    assert found == {
+        "egress|443|*|tls": ["a.example"],
+        "egress|443|10.0.0.0/8|tls": ["a.example", "b.example"],
+        "egress|443|10.1.0.0/16|tls": ["a.example", "b.example"],
+        "egress|443|10.1.0.0/16|raw_buffer": [],
+    }
+    # A Service's own address is never left to an Egress, and any bytes at all make other words needless.
+    tcp = EgressRule("n/d", frozenset(), (EgressPort(443, EgressProtocol.TCP),), (), ("10.1.0.0/16", "10.9.0.1/32"))
+    named = [chain.name for chain, _ in chains((wide, narrow, tcp), {("10.9.0.1", 443)})]
+    assert named == ["egress|443|10.0.0.0/8|tls", "egress|443|10.1.0.0/16|tcp"]
+    assert [rule.name for rule in regions((everywhere,))[0].said(https)] == ["n/a"]
