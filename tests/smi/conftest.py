@@ -135,21 +135,26 @@ async def pods(demo: RunningLab) -> AsyncIterator[Smi]:
             for name, namespace in {**callers, "v1": "smi", "v2": "smi"}.items():
                 await _is_ready(kube, name, namespace)
             drivers = {name: await tunnels.open(space, f"pod/{name}", DRIVER) for name, space in callers.items()}
-            story = Story(kube)
-            await story.mode(permissive=False)
-            yield Smi(kube, story, session, drivers)
-            await story.mode(permissive=True)
+            yield Smi(kube, Story(kube), session, drivers)
         finally:
             await tunnels.close()
             for name in NAMESPACES:
                 await kube.delete(NAMESPACE, name)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def smi(pods: Smi) -> AsyncIterator[Smi]:
-    """The pods, without any policy, and again afterwards."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def strict(pods: Smi) -> AsyncIterator[Smi]:
+    """The pods, while nothing is allowed that no policy allows. Whoever has the lab next finds it permissive."""
+    await pods.story.mode(permissive=False)
     yield pods
-    await pods.forget()
+    await pods.story.mode(permissive=True)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def smi(strict: Smi) -> AsyncIterator[Smi]:
+    """The pods, without any policy, and again afterwards."""
+    yield strict
+    await strict.forget()
 
 
 async def _is_ready(kube: Kube, name: str, namespace: str) -> None:
