@@ -106,9 +106,11 @@ def _is_refused(world: World, kind: Recorded) -> bool:
 
 def _unused(world: World, kinds: Iterable[Recorded]) -> Iterator[str]:
     """Whole TrafficTargets, else the callers and matches of them, that admitted nothing on record."""
-    asked = list(kinds)
+    asked: dict[Identity, list[Recorded]] = defaultdict(list)
+    for kind in kinds:
+        asked[kind.request.destination].append(kind)
     for permission in sorted(world.permissions, key=lambda item: item.name):
-        ways = [(kind.request.source, ways_in(permission, kind.request)) for kind in asked]
+        ways = [(kind.request.source, ways_in(permission, kind.request)) for kind in asked[permission.destination]]
         used = {source for source, found in ways if found and source}
         if not used:
             yield permission.title
