@@ -54,6 +54,19 @@ async def test_an_identity_without_a_workload_is_dropped(svids: Svids) -> None:
     assert svids.get(BUYER) is None
 
 
+async def test_a_certificate_is_replaced_when_it_is_to_name_other_hosts(svids: Svids) -> None:
+    svids.names = {STORE: ("a.example", "*.b.example")}
+    await svids.ensure([BUYER, STORE])
+    buyers, first = svids[BUYER], svids[STORE]
+    assert (buyers.svid.host_names, first.svid.host_names) == ([], ["a.example", "*.b.example"])
+    await svids.ensure([BUYER, STORE])
+    assert svids[STORE] is first
+    svids.names = {STORE: ("a.example",)}
+    await svids.ensure([BUYER, STORE])
+    assert svids[BUYER] is buyers
+    assert svids[STORE].svid.host_names == ["a.example"]
+
+
 async def test_what_is_due_is_asked_for_and_replaced(svids: Svids) -> None:
     svids.lifetime = timedelta(seconds=0)
     await svids.ensure([BUYER])

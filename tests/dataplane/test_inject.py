@@ -88,6 +88,29 @@ def test_init_containers_are_told_of_the_proxy_that_is_there_before_them(pod):
     }
 
 
+def test_the_gateway_is_told_what_a_sidecar_is_told_and_redirects_nothing(pod):
+    own = {"name": "envoy", "image": "meshlab:1", "ports": [{"containerPort": 8080}], "resources": {"limits": {}}}
+    gateway = {
+        "metadata": {"labels": {"meshlab.dev/gateway": "true"}, "namespace": "meshlab-system"},
+        "spec": {"containers": [own], "serviceAccountName": "meshlab-gateway"},
+    }
+    for settings in (SETTINGS, EXPLICIT, replace(SETTINGS, one_user=True)):
+        made = inject(gateway, settings)
+        assert names(made) == ([], ["envoy"])
+        sidecar = container(made, "envoy")
+        assert env(sidecar)["MESHLAB_CONTROLLER"] == settings.controller
+        assert env(sidecar)["MESHLAB_PROXY_MARK"] == "0"
+        assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert sidecar["resources"] == own["resources"]
+        assert {port["containerPort"] for port in sidecar["ports"]} == {8080, 15010}
+        assert "osm-proxy-uuid" in made["metadata"]["labels"]
+
+
+def test_a_pod_elsewhere_that_calls_itself_the_gateway_gets_a_sidecar_like_any_other(pod):
+    pod["metadata"] = {"labels": {"meshlab.dev/gateway": "true"}, "namespace": "bookstore"}
+    assert names(inject(pod, SETTINGS)) == (["osm-init", "envoy"], ["app"])
+
+
 def test_a_pod_that_has_a_sidecar_comes_back_as_it_was(pod):
     once = inject(pod, SETTINGS)
     assert inject(once, SETTINGS) == once

@@ -60,6 +60,15 @@ def test_namespaces_of_the_cluster_itself_are_left_alone(name: str) -> None:
     assert not wants_sidecar(pod(annotations=ON), namespace(name)).inject
 
 
+def test_the_gateway_is_looked_at_in_the_meshs_own_namespace_alone() -> None:
+    gateway = pod()
+    gateway["metadata"]["labels"] = {"meshlab.dev/gateway": "true"}
+    assert wants_sidecar(gateway, namespace("meshlab-system")).inject
+    assert not wants_sidecar(gateway, namespace(annotations={})).inject
+    gateway["metadata"]["labels"]["osm-proxy-uuid"] = "1"
+    assert not wants_sidecar(gateway, namespace("meshlab-system")).inject
+
+
 def test_a_namespace_that_has_not_joined_is_left_alone() -> None:
     outside = {"metadata": {"name": "elsewhere", "annotations": ON}}
     assert not wants_sidecar(pod(annotations=ON), outside).inject
