@@ -131,7 +131,6 @@ def _interception(pod: Object, settings: SidecarSettings) -> dict[str, Any]:
 def _sidecar(pod: Object, settings: SidecarSettings, probes: list[Probe], mark: int) -> dict[str, Any]:
     account = pod["spec"].get("serviceAccountName") or "default"
     controller = f"spiffe://{settings.trust_domain}/ns/{settings.controller_namespace}/sa/{settings.controller_account}"
-    mark = _mark(settings)
     as_proxy = {} if settings.one_user else {"runAsUser": names.PROXY_UID, "runAsNonRoot": True}
     return {
         "name": CONTAINER,
