@@ -17,7 +17,9 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Delt
 from meshlab.controlplane.plane import ControlPlane
 from meshlab.controlplane.trust_store import TrustStore
 from meshlab.identity import Grant, new_request, verify
-from meshlab.kube.objects import MUTATING_WEBHOOK, POD, SECRET
+from meshlab.kube.objects import MESH_ROOT_CERTIFICATE, MUTATING_WEBHOOK, POD, SECRET
+from meshlab.mesh.root_certificate import RootCertificate
+from meshlab.policy.osm.mesh_root_certificate import write
 from meshlab.xds.server import SERVICE as ADS
 
 if TYPE_CHECKING:
@@ -126,6 +128,36 @@ async def test_a_pods_token_gets_a_certificate_that_says_which_pod_it_is(api: Ap
     assert status == 200, text
     grant = Grant.from_json(text.encode())
     assert verify(grant.chain.encode(), grant.bundle.encode()) == "spiffe://cluster.local/ns/default/sa/default"
+
+
+@pytest.mark.usefixtures("accounts")
+async def test_a_pod_that_has_not_taken_a_root_holds_its_rotation_up_and_is_named(
+    api: Api, plane: ControlPlane
+) -> None:
+    await eventually_observed(api, plane)
+    await make_pod(api, "buyer")
+    await api.kube.create(write(RootCertificate("second", secret="second-ca")))
+    await api.kube.patch(MESH_ROOT_CERTIFICATE, "meshlab-root", {"spec": {"role": "inactive"}}, "meshlab-system")
+    trust = await observe(api, plane, "/trust")
+    while len(trust["authorities"]) < 2:
+        trust = await observe(api, plane, "/trust")
+    assert trust["signer"] == "meshlab-root"
+    headers = {"Authorization": f"Bearer {await token(api, 'buyer')}", "If-None-Match": f'"{trust["version"]}"'}
+    _, request = new_request()
+    port = plane.ports.certificates
+    asked = ask(api, port, "/v1/certificates", method="POST", data=request, headers=headers)
+    asking = asyncio.create_task(asked)
+    while {one["who"] for one in trust["behind"]} != {"default/buyer"}:
+        trust = await observe(api, plane, "/trust")
+    assert trust["signer"] == "meshlab-root"
+    assert not asking.done(), "it has what holds, and waits for something else"
+    await api.kube.delete(POD, "buyer", "default")
+    status, text = await asking
+    assert status == 200
+    assert Grant.from_json(text.encode()).bundle.count("BEGIN") == 2
+    async with asyncio.timeout(20):
+        while [one.name for one in (await TrustStore.open(api.kube)).trust.trusted] != ["second"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.usefixtures("accounts")
