@@ -62,7 +62,7 @@ def checks(lab: str = "default") -> Iterator[Check]:
     yield attempt("Envoy 1.40 is installed", _envoy)
     yield attempt("the lab's folder can be written", lambda: _folder(state))
     yield attempt("there is room on the disk", lambda: _disk(state), needed=False)
-    yield attempt("there is memory for five pods with sidecars", _memory, needed=False)
+    yield attempt("there is memory for six pods with sidecars", _memory, needed=False)
     yield attempt("kubectl is installed", lambda: str(find_kubectl()), needed=False)
 
 

@@ -47,4 +47,4 @@ def test_what_is_only_good_to_have_does_not_fail_the_check(
 ) -> None:
     monkeypatch.setattr(preflight, "_MEMORY_BYTES", 1 << 60)
     assert main(["check"]) == 0
-    assert "! there is memory for five pods with sidecars" in capsys.readouterr().out
+    assert "! there is memory for six pods with sidecars" in capsys.readouterr().out
