@@ -30,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(arguments: argparse.Namespace) -> int:
     async with lab_of(arguments) as kube:
         known, seen = await reading.of_cluster(kube), await recorded.kinds(kube)
-    seen_now = recorded.of_now(seen, known.world)
-    print(learn_policies(seen_now).yaml if arguments.learn else audit(known.world, seen))
+    if arguments.learn:
+        print(learn_policies(recorded.for_targets(seen, known.world)).yaml)
+    else:
+        print(audit(known.world, seen))
     return 0

@@ -142,7 +142,7 @@ class Lab:
         only if you say so.
         """
         known, seen = self._loop.run(self._seen())
-        return learn_policies(recorded.of_now(seen, known.world), refused=refused, applier=self.apply)
+        return learn_policies(recorded.for_targets(seen, known.world), refused=refused, applier=self.apply)
 
     def wiretap(self, edge: str | Mapping[str, Any], service: str | None = None, *, seconds: float = 5) -> Wiretap:
         """Listen to an edge, on the wire and inside the server's pod: ``lab.wiretap("bookbuyer", "bookstore")``.

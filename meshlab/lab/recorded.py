@@ -10,8 +10,10 @@ import pandas as pd
 
 from meshlab.kube import Kube
 from meshlab.lab.stream import ROOT
+from meshlab.mesh.decide import ways_in
 from meshlab.mesh.decision import Request
 from meshlab.mesh.identity import Identity
+from meshlab.mesh.remedy import TRAFFIC_TARGET
 from meshlab.mesh.world import World
 
 _COLUMNS = (
@@ -101,10 +103,17 @@ def present(headers: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if value is not None}
 
 
-def of_now(kinds: Iterable[Recorded], world: World) -> tuple[Recorded, ...]:
-    """Those that were asked of workloads that are still there: for others no policy is needed."""
+def for_targets(kinds: Iterable[Recorded], world: World) -> tuple[Recorded, ...]:
+    """Those that TrafficTargets have to admit: asked of workloads that are still there, and let in by nothing else,
+    as an IngressBackend lets the gateway in.
+    """
     there = {workload.identity for workload in world.workloads}
-    return tuple(kind for kind in kinds if kind.request.destination in there)
+    return tuple(kind for kind in kinds if kind.request.destination in there and not _has_its_own_way(kind, world))
+
+
+def _has_its_own_way(kind: Recorded, world: World) -> bool:
+    permissions = world.permissions_by_destination.get(kind.request.destination, ())
+    return any(item.kind != TRAFFIC_TARGET and ways_in(item, kind.request) for item in permissions)
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

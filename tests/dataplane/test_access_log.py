@@ -55,6 +55,8 @@ async def test_the_server_says_which_permission_let_a_request_in(bookshop: Mesh)
     refused = inbound["bookthief/bookthief"]
     assert (refused.status, refused.allowed_by) == (403, "")
     assert "rbac_access_denied" in refused.details
+    assert refused.refused
+    assert refused.meaning == "the server's proxy refused it: no policy admits the request"
 
 
 @pytest.mark.parametrize(("value", "kept"), [("clerk", "clerk"), ("cl\xe9rk", "cl??rk"), ("cl\udce9rk", "cl?rk")])
@@ -81,6 +83,7 @@ async def test_a_call_that_reaches_nobody_says_why(bookshop: Mesh):
     (exchange,) = await reported(bookshop, 1)
     assert exchange.status == 503
     assert "UF" in exchange.flags
+    assert "could not connect" in exchange.meaning
     assert exchange.source == BUYER
     assert not exchange.mtls
     assert exchange.destination_workload.startswith("bookstore/bookstore-v")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,12 +13,13 @@ from meshlab.kube import Object, load
 from meshlab.lab.audit import audit
 from meshlab.lab.learned import learn_policies
 from meshlab.lab.reading import Known, know
-from meshlab.lab.recorded import Recorded
+from meshlab.lab.recorded import Recorded, for_targets
 from meshlab.lab.what_if import what_if
 from meshlab.mesh.decide import decide
 from meshlab.mesh.decision import Request
 from meshlab.mesh.identity import Identity
 from meshlab.mesh.learn import learn
+from meshlab.mesh.rules import Permission
 from meshlab.policy.smi.written import written
 
 Shop = Callable[..., Known]
@@ -90,6 +92,14 @@ def test_an_audit_tells_what_passed_without_policy_and_what_policy_nobody_needs(
 def test_callers_that_ask_for_the_same_share_a_traffic_target():
     permissions = learn([Request(who, STORE, 14001, path=path) for who in (BUYER, THIEF) for path in ("/a", "/b")])
     assert [(item.sources, len(item.http_rules[0].matches)) for item in permissions] == [({BUYER, THIEF}, 2)]
+
+
+def test_what_an_ingress_backend_lets_in_needs_no_traffic_target(shop: Shop):
+    world = shop().world
+    gateway = Identity("meshlab-system", "meshlab-gateway")
+    ingress = Permission("bookstore/shop", STORE, frozenset({gateway}), kind="IngressBackend")
+    kinds = (*TRAFFIC, seen(gateway, "/books-bought"), seen(BUYER, "/x", to=Identity("gone", "gone")))
+    assert for_targets(kinds, replace(world, permissions=(*world.permissions, ingress))) == TRAFFIC
 
 
 def test_methods_of_one_path_are_one_match():
