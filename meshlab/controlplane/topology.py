@@ -104,8 +104,9 @@ class Topology:
             return last
         obj, *slices = objects
         service = _read(partial(facts.service, obj, slices, self._by_name), obj)
+        pods = facts.pods_of(key[0], slices) if service is not None else frozenset[str]()
         same = last is not None and last.service == service
-        return _ServiceRead(objects, facts.pods_of(key[0], slices), last.service if last and same else service)
+        return _ServiceRead(objects, pods, last.service if last and same else service)
 
 
 def _read(read: Callable[[], _Fact], obj: Object) -> _Fact | None:
