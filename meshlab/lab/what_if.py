@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from meshlab.errors import LabError
 from meshlab.kube import Object
@@ -14,6 +15,7 @@ from meshlab.lab.shown import Shown
 from meshlab.mesh.decide import decide
 from meshlab.mesh.decision import Decision
 from meshlab.mesh.finding import Finding
+from meshlab.policy.objects import same
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def what_if(
 ) -> WhatIf:
     """What would flip, were these objects applied, and those deleted that `without` names."""
     replayed = list(recorded)
-    after = changed(known, objects, [_object(known, name) for name in without])
+    after = changed(known, [_applied(known, obj) for obj in objects], [_object(known, name) for name in without])
     flips, undetermined, missing = [], [], set[str]()
     for kind in replayed:
         before, then = decide(known.world, kind.request), judge(after.world, kind)
@@ -86,6 +88,19 @@ def what_if(
         undetermined=tuple(undetermined),
         unknown=tuple(sorted(missing)),
     )
+
+
+def _applied(known: Known, obj: Object) -> Object:
+    """The object as an apply would leave it: what it does not speak of stays as it was, lists are taken whole."""
+    before = next((other for other in known.objects if same(other, obj)), None)
+    merged: Object = _merge(before, obj) if before else obj
+    return merged
+
+
+def _merge(before: Any, new: Any) -> Any:
+    if not isinstance(before, dict) or not isinstance(new, dict):
+        return new
+    return {**before, **{key: _merge(before.get(key), value) for key, value in new.items()}}
 
 
 def _object(known: Known, name: str) -> Object:

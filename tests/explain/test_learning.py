@@ -69,6 +69,13 @@ def test_what_depends_on_a_header_that_is_not_on_record_is_not_to_be_told(shop: 
     assert "no policy spoke of x-member when it was recorded" in str(found)
 
 
+def test_what_the_yaml_does_not_speak_of_stays_as_it_is(shop: Shop):
+    settings = "metadata: {name: meshlab-mesh-config, namespace: meshlab-system}"
+    config = f"apiVersion: config.openservicemesh.io/v1alpha2\nkind: MeshConfig\n{settings}\n"
+    logs = load(config + "spec: {sidecar: {logLevel: debug}}")
+    assert not what_if(shop(permissive=True), TRAFFIC, logs).flips
+
+
 def test_a_mistake_in_the_new_yaml_is_found_too(shop: Shop):
     group = deepcopy(next(obj for obj in shop().objects if obj["metadata"]["name"] == "bookstore-routes"))
     group["spec"]["matches"][0]["pathRegex"] = "/(?=x)"
