@@ -247,6 +247,7 @@ class Corner:
     async def events(self, name: str) -> dict[str, str]:
         """What Events say of the object with a name: the newest message by reason."""
         found = await self.kube.list(EVENT, self.namespace, fields=f"involvedObject.name={name}")
+        found.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
         return {event["reason"]: event["message"] for event in found}
 
     async def eventually(self, check: Callable[[], Awaitable[T]], seconds: float = 60) -> T:

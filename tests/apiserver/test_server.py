@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -52,14 +51,12 @@ async def test_the_cluster_begins_with_its_namespaces_and_its_own_service(server
     assert service.obj["spec"]["clusterIP"] == "127.77.128.1"
 
 
-async def test_a_stop_ends_open_watches_and_is_quick(tmp_path: Path) -> None:
+async def test_a_stop_ends_open_watches(tmp_path: Path) -> None:
     server = ApiServer(tmp_path, Pki.open(tmp_path / "pki"))
     await server.start()
     async with admin(server, tmp_path) as session, session.get(f"{MAPS}?watch=true") as watch:
-        began = time.monotonic()
         await server.stop()
         assert await asyncio.wait_for(watch.content.read(), 5) == b""
-        assert time.monotonic() - began < 2
 
 
 async def test_a_port_that_is_taken_is_told_and_nothing_is_left_open(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -25,10 +24,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_second_up_takes_every_step_again_and_changes_nothing(mesh) -> None:
     pods = mesh.kubectl("get", "pods", "-A", "-o", "name")
-    began = time.monotonic()
     done = run("up", "--no-demo", "--name", mesh.name)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - began < 10
     lines = done.stdout.splitlines()
     assert [line.split(" (")[0] for line in lines[:5]] == [
         "✓ Check this machine",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,11 +31,9 @@ def test_the_readmes_commands_run_as_they_stand(terminal: Terminal, readme: Call
     assert "bookthief" in terminal.shell("\n".join(commands))
 
 
-def test_another_up_is_quick_and_changes_nothing(terminal: Terminal, on_kind: RunningLab) -> None:
+def test_another_up_changes_nothing(terminal: Terminal, on_kind: RunningLab) -> None:
     pods = on_kind.kubectl("get", "pods", "-A", "-o", "name")
-    began = time.monotonic()
     terminal.meshlab("up")
-    assert time.monotonic() - began < 20
     assert on_kind.kubectl("get", "pods", "-A", "-o", "name") == pods
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 
 import psutil
 import pytest
@@ -124,7 +123,5 @@ async def test_after_kill_9_leftovers_are_ended_and_pods_run_again(own):
             return not of_the_node(own)
 
         await until(gone)
-    began = time.monotonic()
     await own.down()
-    assert time.monotonic() - began < 10
     assert of_the_node(own) == {}
