@@ -81,6 +81,14 @@ def test_of_two_for_the_same_calls_the_older_counts():
     assert [read.name for read in Osm().read([older, younger]).retries] == ["shopfront/b"]
 
 
+@pytest.mark.parametrize("spec", [None, [], {"source": 1}, {"destinations": [{"name": {}, "namespace": []}]}])
+def test_another_of_no_sense_is_no_hindrance(spec):
+    wrong = retry("older", "2020-01-01") | (
+        {"spec": spec if not isinstance(spec, dict) else {"source": ACCOUNT} | spec}
+    )
+    assert found(retry(), wrong) == []
+
+
 def test_clients_and_services_that_are_not_there_are_warnings(service, account):
     assert found(retry(), service("other"), account("other", "shopfront")) == [
         ("ML225", "spec.source.name"),

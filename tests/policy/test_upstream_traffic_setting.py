@@ -118,6 +118,13 @@ def test_a_host_elsewhere_is_for_an_egress_that_names_the_setting():
     assert (read.host, read.service) == ("httpbin.org", None)
 
 
+@pytest.mark.parametrize("spec", [None, [], {"matches": 1}, {"matches": [1]}, {"host": {}}])
+def test_others_of_no_sense_are_no_hindrance(spec):
+    kind = {"apiVersion": "policy.openservicemesh.io/v1alpha1", "metadata": {"name": "e", "namespace": "catalogue"}}
+    others = [kind | {"kind": name, "spec": spec} for name in ("Egress", "UpstreamTrafficSetting")]
+    assert found(setting(host="httpbin.org"), *others) == [("ML312", "spec.host")]
+
+
 @pytest.mark.parametrize(
     ("spec", "code", "field"),
     [

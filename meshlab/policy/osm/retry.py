@@ -115,12 +115,12 @@ def _check_policy(policy: dict[str, Any], report: Report) -> None:
 
 def _source(obj: Object) -> tuple[str, str]:
     source = obj["spec"]["source"]
-    return source["namespace"], source["name"]
+    return str(source["namespace"]), str(source["name"])
 
 
 def _claims(obj: Object) -> list[tuple[tuple[str, str], str, str]]:
     """Whose calls to which Services."""
     try:
-        return [(_source(obj), item["namespace"], item["name"]) for item in obj["spec"]["destinations"]]
+        return [(_source(obj), str(item["namespace"]), str(item["name"])) for item in obj["spec"]["destinations"]]
     except (KeyError, TypeError):
         return []

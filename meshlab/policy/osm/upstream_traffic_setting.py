@@ -95,16 +95,20 @@ def _check_elsewhere(obj: Object, host: str, known: Objects, report: Report) -> 
     if host == service.fqdn or (known.get("Service", namespace, name) and host in service.hosts()):
         what = f"{name} is a Service of namespace {namespace}, not of {home}"
         report.error("ML311", "spec.host", what, f"move the UpstreamTrafficSetting to namespace {namespace}")
-    elif not any(obj["metadata"].get("name") in names for names in _named_by_egress(known, home)):
+    elif obj["metadata"].get("name") not in _named_by_egress(known, home):
         what = f"{host!r} is no Service of namespace {home}, and no Egress there names this object"
         report.warning("ML312", "spec.host", what, "write the name of a Service, or name this object in an Egress")
 
 
-def _named_by_egress(known: Objects, namespace: str) -> Iterator[set[str]]:
-    for egress in known.of("Egress"):
-        matches = (egress.get("spec") or {}).get("matches") or ()
-        if namespace_of(egress) == namespace:
-            yield {match.get("name") for match in matches if match.get("kind") == KIND.kind}
+def _named_by_egress(known: Objects, namespace: str) -> set[str]:
+    """The settings that the Egresses of a namespace name, those that are of Egress's shape."""
+    matches = (
+        match
+        for egress in known.of("Egress")
+        if namespace_of(egress) == namespace and check_shape(egress, "egress", Report(egress))
+        for match in egress["spec"].get("matches", ())
+    )
+    return {match["name"] for match in matches if match["kind"] == KIND.kind}
 
 
 def _check_answer(rate: dict[str, Any], field: str, report: Report) -> None:
