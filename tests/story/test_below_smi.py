@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wasmtime import wat2wasm
 
+from meshlab.cli.main import main
 from meshlab.kube import ApiError, Object, load
 from meshlab.kube.objects import CONFIG_MAP, PROXY_OVERLAY
 from meshlab.lab.xds import xds
@@ -58,7 +59,9 @@ async def status(story: Story, name: str, state: str) -> dict[str, Any]:
             await asyncio.sleep(0.05)
 
 
-async def test_the_examples_change_what_callers_see(story: Story, demo: RunningLab) -> None:
+async def test_the_examples_change_what_callers_see(
+    story: Story, demo: RunningLab, capsys: pytest.CaptureFixture[str]
+) -> None:
     objects = [obj for text in EXAMPLES for obj in load(text)]
     await story.mode(permissive=True)
     try:
@@ -80,6 +83,9 @@ async def test_the_examples_change_what_callers_see(story: Story, demo: RunningL
         }
         assert "+  - header:" in str(shown) or "+response_headers_to_add" in str(shown)
         assert "PRIVATE KEY" not in str(shown.resources)
+        asked = ["xds", "bookstore-v1", "inbound-listener", "--name", demo.name]
+        assert await asyncio.to_thread(main, asked) == 0
+        assert "local answers = 0" in capsys.readouterr().out
         last = shown.told[-1]
         assert last.milliseconds is not None
         assert {change.name for change in last.changes} <= {"inbound-listener", *shown.resources["Route"]}
