@@ -35,6 +35,12 @@ described in `meshlab.observe`; times are seconds since the epoch):
     "source_workload", "destination_workload", "root", "status", "milliseconds", "arrived": true, "refused": false,
     "allowed_by": "…", "flags": ["UF"], "meaning": "in plain words", "certificate": "serial of the caller's, as it
     was shown"``.
+``configuration?namespace=…&name=POD``
+    What a proxy runs by: ``{"kind": "ProxyConfiguration", "proxy": "namespace/pod", "connected": true, "generation": 4,
+    "settled": 4, "milliseconds": 3.2, "refused": [], "resources": [{"kind": "Listener", "name", "version", "body"}],
+    "overlays": [{"overlay": "namespace/name", CHANGE}], "told": [{"generation": 4, "time": …, "everything": false,
+    "because": ["TrafficSplit bookstore/bookstore"], "milliseconds": 3.2, "refused": [], "changes": [CHANGE, …]}]}``.
+    A CHANGE is ``"kind", "name", "before": null | {…}, "after": null | {…}``. Private keys are left out.
 ``mesh``
     ``{"kind": "Mesh", "permissive": true, "egress": false, "trust_domain": "cluster.local", "generation": 12,
     "proxies": 5, "connected": 5, "findings": […]}``.
