@@ -24,7 +24,7 @@ from statistics import median, quantiles
 from fleet.control import Control
 from fleet.envoys import envoys
 from fleet.fleet import fleet
-from fleet.floor import floor
+from fleet.floor import Floor, floor
 from fleet.mesh import SERVICES, account, endpoints, pod, split, target
 
 from meshlab.kube import Object
@@ -42,11 +42,14 @@ class Figures:
     """Concerned by each change."""
     sent: int = 0
     """Bytes for each change."""
+    floor: list[float] = field(default_factory=list)
+    """Milliseconds that the bare server took for the same, right after each."""
     cpu: float = 0.0
     """Seconds for each change, of the control plane."""
 
-    def row(self, what: str, least: float) -> str:
+    def row(self, what: str) -> str:
         """A line of the table."""
+        least = median(self.floor)
         middle, slow = median(self.milliseconds), quantiles(self.milliseconds, n=100, method="inclusive")[98]
         return (
             f"  {what:24} {self.proxies:5} proxies {middle:8.1f} {slow:8.1f} ms   floor {least:7.1f} ms"
@@ -54,8 +57,8 @@ class Figures:
         )
 
 
-async def measure(control: Control, change: Callable[[int], Iterable[Object]]) -> Figures:
-    """Change something again and again; each time until the last proxy has answered."""
+async def measure(control: Control, bare: Floor, change: Callable[[int], Iterable[Object]]) -> Figures:
+    """Change something again and again, each time until the last proxy has answered; in between, the bare server."""
     figures = Figures()
     for run in range(RUNS):
         before, sent, cpu = control.told(), control.ads.bytes_sent, time.process_time()
@@ -63,6 +66,7 @@ async def measure(control: Control, change: Callable[[int], Iterable[Object]]) -
         figures.proxies = control.told() - before
         figures.sent = control.ads.bytes_sent - sent
         figures.cpu += (time.process_time() - cpu) / RUNS
+        figures.floor.append(await bare.send(figures.proxies, figures.sent))
     return figures
 
 
@@ -81,22 +85,19 @@ async def scenario(count: int) -> None:
         took = await control.all_settled(count)
         gc.collect()
         print(f"N = {count}: all told after {took:.2f} s; {(rss() - before) / count / 1e3:.0f} kB of memory for each")
-        async with envoys(control, ENVOYS):
+        async with envoys(control, ENVOYS), floor(control, simulated) as bare:
             changes: dict[str, Callable[[int], Iterable[Object]]] = {
                 "TrafficSplit": lambda run: [split(49 - run)],
                 "TrafficTarget": lambda run: [target(3, ("buy", "books")[run % 2])],
                 "pod added": lambda run: _one_more(count + run),
             }
-            measured = {what: await measure(control, change) for what, change in changes.items()}
+            measured = {what: await measure(control, bare, change) for what, change in changes.items()}
             single = median(measured["TrafficSplit"].milliseconds)
+            for what, figures in measured.items():
+                print(figures.row(what))
             last, responses = await control.burst([split(60 + number) for number in range(20)], over=2.0)
             back, resent, size = await control.restart(count + ENVOYS)
-        await simulated.tell(do="leave")
-        for what, figures in measured.items():
-            print(figures.row(what, await floor(control, simulated, figures.proxies, figures.sent, RUNS)))
-        print(
-            f"  20 changes in 2 s         last answer {last:8.1f} ms after the last ({last / single:.1f} times one)"
-        )
+        print(f"  20 changes in 2 s         last answer {last:8.1f} ms after the last ({last / single:.1f} times one)")
         print(f"                            {responses / (count + ENVOYS):.1f} responses to each proxy")
         print(f"  restart                   all settled after {back:.2f} s; {resent} responses, {size / 1e3:.1f} kB")
 

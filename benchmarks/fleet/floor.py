@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from statistics import median
+from contextlib import asynccontextmanager
 
 import grpc
 
@@ -15,49 +15,59 @@ from fleet.proxies import ECHO
 from meshlab.xds import credentials
 
 
-async def floor(control: Control, proxies: Fleet, streams: int, size: int, runs: int) -> float:
-    """Milliseconds (median) from the first of `streams` messages, of `size` bytes together, to the last answer."""
-    streams = min(streams, control.count)  # Envoys can't echo
-    payload = bytes(size // streams)
-    bells: list[asyncio.Event] = []
-    answered, connected = asyncio.Event(), asyncio.Event()
-    waiting = 0
+class Floor:
+    """A bare server that each simulated proxy has one more connection to."""
 
-    async def echo(_: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        nonlocal waiting
+    def __init__(self, proxies: int) -> None:
+        self._proxies = proxies
+        self._payload = b""
+        self._bells: list[asyncio.Event] = []
+        self._waiting = 0
+        self._answered = asyncio.Event()
+        self.connected = asyncio.Event()
+
+    async def echo(self, _: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        """One connection: send when told to, and wait for an answer."""
         await context.read()
         bell = asyncio.Event()
-        bells.append(bell)
-        if len(bells) == streams:
-            connected.set()
+        self._bells.append(bell)
+        if len(self._bells) == self._proxies:
+            self.connected.set()
         while True:
             await bell.wait()
             bell.clear()
-            await context.write(payload)
+            await context.write(self._payload)
             await context.read()
-            waiting -= 1
-            if not waiting:
-                answered.set()
+            self._waiting -= 1
+            if not self._waiting:
+                self._answered.set()
 
+    async def send(self, proxies: int, size: int) -> float:
+        """Milliseconds from the first of so many messages, of `size` bytes together, to the last answer."""
+        told = self._bells[:proxies]  # Envoys can't echo
+        self._payload = bytes(size // len(told))
+        self._waiting = len(told)
+        self._answered.clear()
+        began = time.perf_counter()
+        for bell in told:
+            bell.set()
+        await self._answered.wait()
+        return (time.perf_counter() - began) * 1000
+
+
+@asynccontextmanager
+async def floor(control: Control, proxies: Fleet) -> AsyncIterator[Floor]:
+    """The server, once every proxy has connected to it."""
+    floor = Floor(control.count)
     server = grpc.aio.server()
     _, service, method = ECHO.split("/")
-    handler = grpc.stream_stream_rpc_method_handler(echo)
+    handler = grpc.stream_stream_rpc_method_handler(floor.echo)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
     port = server.add_secure_port("127.0.0.1:0", credentials(lambda: control.pair))
     await server.start()
-    times = []
     try:
-        await proxies.tell(do="echo", port=port, count=streams)
-        await connected.wait()
-        for _ in range(runs):
-            waiting = streams
-            answered.clear()
-            began = time.perf_counter()
-            for bell in bells:
-                bell.set()
-            await answered.wait()
-            times.append((time.perf_counter() - began) * 1000)
+        await proxies.tell(do="echo", port=port)
+        await floor.connected.wait()
+        yield floor
     finally:
-        await proxies.tell(do="leave")
         await server.stop(None)
-    return median(times)
