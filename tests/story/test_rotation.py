@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 CLIENTS = ("bookbuyer", "bookthief")
+ENOUGH_CALLS = 100
+"""Of each client; a machine that is not overloaded makes them in a second or two."""
 ONE_CALL_PER_CONNECTION = {"http": {"maxRequestsPerConnection": 1}}
 
 
@@ -88,9 +90,13 @@ async def no_call_fails(story: Story) -> AsyncIterator[None]:
         await story.page(client, "/reset")
     yield
     for client in CLIENTS:
+
+        async def enough(client: str = client) -> bool:
+            return bool((await story.raw(client))["calls"] >= ENOUGH_CALLS)
+
+        await story.until(enough, f"{client} makes {ENOUGH_CALLS} calls")
         raw = await story.raw(client)
         assert set(raw["statuses"]) == {"200"}, raw
-        assert raw["calls"] > 50, raw
 
 
 async def test_root_and_certificates_are_replaced_under_load_and_no_call_fails(story: Story, wire: OnTheWire) -> None:
