@@ -53,7 +53,11 @@ async def test_kubectl_debug_adds_a_container_whose_log_and_end_are_seen(corner,
     assert status["phase"] == "Running"
     path = POD.path(corner.namespace, "web", "log")
     assert await corner.kube.text(path, {"container": "look"}) == "here is web\n"
-    assert (await corner.events("web"))["Started"] == "Started container look"
+
+    async def told():
+        return (await corner.events("web")).get("Started") == "Started container look"
+
+    await corner.eventually(told)
 
 
 async def test_it_ends_with_its_pod(corner):
