@@ -29,9 +29,12 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 from meshlab.dataplane.envoy import names
 from meshlab.dataplane.envoy.endpoints import socket_address
 from meshlab.dataplane.envoy.secrets import pack
+from meshlab.kube.client import container_path
 from meshlab.xds import Resource
 
 _PATIENCE_SECONDS = 5
+_VOLUME = "/var/run/meshlab/trials"
+"""A volume of the control plane's Deployment."""
 _SAID = re.compile(r"\[(?:critical|error)\]\[(\w+)\] \[[^\]]*\] (.*)")
 _PREFACE = re.compile(r"^error initializing configuration '[^']*': ")
 _CONSTRAINT = re.compile(r"Proto constraint validation failed \((.*)\)")
@@ -41,7 +44,7 @@ _ROUTER = HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router(
 
 async def refusal(resources: Iterable[Resource]) -> str:
     """Why Envoy would refuse the resources, in its words; empty if it would take them."""
-    with tempfile.TemporaryDirectory(prefix="meshlab-trial-") as folder:
+    with tempfile.TemporaryDirectory(prefix="meshlab-trial-", dir=_room()) as folder:
         config = Path(folder, "trial.pb")
         config.write_bytes(  # noqa: ASYNC240  # a file of some kilobytes
             _bootstrap(resources).SerializeToString()
@@ -65,6 +68,12 @@ async def refusal(resources: Iterable[Resource]) -> str:
                     process.kill()
                 await process.wait()
     return _reason(said.decode(errors="replace")) if process.returncode else ""
+
+
+def _room() -> Path | None:
+    """Where the control plane's pod may write; elsewhere, where the system puts what is short-lived."""
+    volume = container_path(_VOLUME)
+    return volume if volume.is_dir() else None
 
 
 def _bootstrap(resources: Iterable[Resource]) -> Bootstrap:
