@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from meshlab.apps.server import Answer, log, serve
-from meshlab.apps.valkey import ask
+from meshlab.apps.valkey import Valkey
 
 _SENT = "books-sent"
 """The hash in the stock server: how many books each caller was sent."""
@@ -20,21 +20,21 @@ class Stock:
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
-        self._address = host, int(port) if port.isdecimal() else 0
+        self._server = Valkey((host, int(port) if port.isdecimal() else 0))
 
     def add(self, caller: str, books: int) -> None:
         """Count so many more."""
-        ask(self._address, "HINCRBY", _SENT, caller, str(books))
+        self._server.ask("HINCRBY", _SENT, caller, str(books))
 
     def sent(self) -> dict[str, int]:
         """All that was counted."""
-        found = ask(self._address, "HGETALL", _SENT)
+        found = self._server.ask("HGETALL", _SENT)
         pairs = [str(item) for item in found] if isinstance(found, list) else []
         return {caller: int(books) for caller, books in zip(pairs[::2], pairs[1::2], strict=True)}
 
     def clear(self) -> None:
         """Begin counting anew."""
-        ask(self._address, "DEL", _SENT)
+        self._server.ask("DEL", _SENT)
 
 
 class Bookwarehouse:
