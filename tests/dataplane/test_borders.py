@@ -20,6 +20,7 @@ from meshlab.mesh.ingress import GatewayRoute, IngressRule
 from meshlab.mesh.project import project
 from meshlab.mesh.rules import Backend, HttpMatch, Split
 from meshlab.mesh.service import Endpoint, ServiceName
+from meshlab.mesh.upstream_setting import Limits, UpstreamSetting
 from meshlab.xds import Resource, Snapshot
 
 from .loopback_mesh import Mesh, Pod, call, call_on
@@ -34,6 +35,7 @@ class Borders(Mesh):
     egress_rules: tuple[EgressRule, ...] = ()
     ingress_rules: tuple[IngressRule, ...] = ()
     routes: tuple[GatewayRoute, ...] = ()
+    settings: tuple[UpstreamSetting, ...] = ()
 
     def world(self):
         gateway = self.pods.get("gateway")
@@ -44,6 +46,7 @@ class Borders(Mesh):
             ingress_rules=self.ingress_rules,
             callers=((GATEWAY, (at,)),) if at else (),
             gateway_routes=self.routes,
+            upstream_settings=self.settings,
         )
 
     async def gateway(self, *hosts: str) -> Pod:
@@ -90,6 +93,19 @@ async def test_an_egress_opens_one_host_to_one_identity_for_the_requests_it_name
     ]
     assert [answer.status for answer in asked] == [200, 403, 502, 502]
     assert asked[0].body == "outside"
+
+
+async def test_what_leaves_is_limited_by_the_setting_that_its_egress_names(borders):
+    buyer = await borders.pod("buyer", app=False)
+    outside = await borders.pod("outside", meshed=False)
+    sources, ports = frozenset({buyer.workload.identity}), (EgressPort(14001, EgressProtocol.HTTP),)
+    borders.egress_rules = (EgressRule("buyer/x", sources, ports, (outside.address,), setting="buyer/few"),)
+    url = f"http://{outside.address}:14001/"
+    for most, status in ((None, 200), (1, 200), (0, 503)):
+        limits = Limits(requests=most)
+        borders.settings = (UpstreamSetting("buyer/few", host=outside.address, service=None, limits=limits),)
+        await borders.push()
+        assert (await call(buyer.address, url)).status == status
 
 
 async def test_two_egresses_are_a_union_and_one_with_addresses_opens_nothing_without_redirection(borders):

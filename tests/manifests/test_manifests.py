@@ -92,6 +92,15 @@ def test_the_control_planes_container_can_do_little_harm() -> None:
     assert pod["securityContext"]["runAsNonRoot"]
 
 
+def test_the_gateway_is_a_proxy_that_the_control_plane_knows_as_its_own() -> None:
+    template = find("gateway", "Deployment", "meshlab-gateway")["spec"]["template"]
+    assert template["spec"]["serviceAccountName"] == "meshlab-gateway"
+    assert wants_sidecar({**template, "kind": "Pod"}, find("control-plane", "Namespace", "meshlab-system")).inject
+    ports = {port["name"]: port["containerPort"] for port in containers("gateway")[0]["ports"]}
+    assert ports == {"http": 8080, "https": 8443}
+    assert find("gateway", "IngressClass", "meshlab")["spec"]["controller"] == "meshlab.dev/gateway"
+
+
 def test_the_services_lead_to_every_server_of_the_control_plane() -> None:
     services = [find("control-plane", "Service", name)["spec"] for name in ("meshlab-controller", "meshlab-webhooks")]
     listed = {port["name"]: port["port"] for service in services for port in service["ports"]}
