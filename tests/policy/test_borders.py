@@ -113,6 +113,14 @@ spec: {matches: [{name: read, methods: [GET]}]}
     assert match.methods == {"GET"}
 
 
+def test_an_egress_names_one_setting_for_what_leaves():
+    named = EGRESS + "  matches: [{kind: UpstreamTrafficSetting, name: few}]\n"
+    (rule,) = Osm().read([one(named)]).egress_rules
+    assert (rule.setting, rule.matches) == ("shop/few", None)
+    twice = named.replace("few}]", "few}, {kind: UpstreamTrafficSetting, name: more}]")
+    assert found(twice) == [("ML335", "spec.matches")]
+
+
 def test_an_ingress_backend_states_who_may_come_in():
     wide = BACKEND + "  - {kind: AuthenticatedPrincipal, name: nginx.edge.cluster.local}\n"
     wide = wide.replace("sources: [{", "sources:\n  - {").replace("namespace: edge}]", "namespace: edge}")
