@@ -62,7 +62,7 @@ class Proxy:
                 async with self._channel(port) as channel:
                     await self._talk(channel)
             except grpc.aio.AioRpcError:
-                await asyncio.sleep(random.uniform(0.1, 1.0))  # noqa: S311  # as Envoys are told to
+                await asyncio.sleep(random.uniform(0.1, 1.0))  # as Envoys are told to
 
     async def _talk(self, channel: grpc.aio.Channel) -> None:
         call = channel.stream_stream(DISCOVERY, None, DeltaDiscoveryResponse.FromString)()
