@@ -15,6 +15,7 @@ from meshlab.kube.objects import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
 from meshlab.mesh.finding import Finding
 from meshlab.mesh.ingress import Callers
 from meshlab.mesh.latest import kept
+from meshlab.mesh.proxy_settings import ProxySettings
 from meshlab.mesh.root_certificate import RootCertificate
 from meshlab.mesh.settings import Settings
 from meshlab.mesh.world import World
@@ -49,6 +50,7 @@ class WorldReader:
         self._facts: dict[int, Facts] = {}
         self._said = Facts()
         self._callers: Callers = ()
+        self._proxies = ProxySettings()
 
     def read(self, changed: Iterable[str]) -> Reading:
         """The world after objects of the `changed` kinds (by name) have changed."""
@@ -66,6 +68,8 @@ class WorldReader:
         settings = said.settings or Settings()
         callers = self._topology.behind(name for rule in said.ingress_rules for name in rule.services)
         self._callers = self._callers if self._callers == callers else callers
+        proxies = reachable(settings.proxies, self._store(SERVICE))
+        self._proxies = self._proxies if self._proxies == proxies else proxies
         world = World(
             services=self._topology.services,
             workloads=self._topology.workloads,
@@ -76,7 +80,7 @@ class WorldReader:
             egress=settings.egress,
             upstream_settings=said.upstream_settings,
             retries=said.retries,
-            proxies=reachable(settings.proxies, self._store(SERVICE)),
+            proxies=self._proxies,
             egress_rules=said.egress_rules,
             ingress_rules=said.ingress_rules,
             callers=self._callers,
