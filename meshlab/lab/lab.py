@@ -8,7 +8,6 @@ import os
 from collections.abc import Coroutine, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from meshlab.errors import MeshlabError
 from meshlab.kube import Kube, Object
 from meshlab.lab import apply as applying
 from meshlab.lab import certificates as certifying
-from meshlab.lab import checks, install, magics, reading, recorded, status
+from meshlab.lab import checks, install, magics, overview, reading, recorded, status
 from meshlab.lab import explain as explaining
 from meshlab.lab import split as splitting
 from meshlab.lab.audit import Audit, audit
@@ -182,10 +181,10 @@ class Lab:
         return not self._closed and self._credentials == started.kubeconfig.read_bytes()
 
     def __repr__(self) -> str:
-        return _text(self.status())
+        return overview.text(self.status())
 
     def _repr_html_(self) -> str:
-        return _html(self.status())
+        return overview.html(self.status())
 
     async def _split(self, service: str) -> SplitWidget:
         root = await splitting.find_root(self._kube, service)
@@ -277,39 +276,3 @@ def up(
         _labs[name] = Lab(started)
     magics.use(_labs[name])
     return _labs[name]
-
-
-def _text(found: status.Status) -> str:
-    return "\n".join(f"{name:<14} {value}" for name, value in _rows(found))
-
-
-def _html(found: status.Status) -> str:
-    left = "style='text-align:left'"
-    cells = "".join(
-        f"<tr><th scope='row' {left}>{escape(name)}</th><td {left}>{escape(value)}</td></tr>"
-        for name, value in _rows(found)
-    )
-    return f"<table>{cells}</table>"
-
-
-_NETWORKS = {
-    "loopback": "loopback (cooperative: an app that ignores http_proxy goes around its sidecar)",
-    "namespaces": "namespaces (pods' networks are their own; the kernel brings every TCP connection of a meshed pod "
-    "to its sidecar)",
-    "redirect": "redirect (the kernel brings every TCP connection of a meshed pod to its sidecar)",
-}
-_MODES = {
-    "permissive": "permissive (every meshed workload may call every other; mTLS is on)",
-    "strict": "strict (only what a TrafficTarget allows; mTLS is on)",
-}
-
-
-def _rows(found: status.Status) -> list[tuple[str, str]]:
-    rows = [
-        ("lab", found.name),
-        ("cluster", found.cluster),
-        ("network", _NETWORKS.get(found.network, found.network)),
-        ("mode", _MODES.get(found.mode, found.mode)),
-        ("kubeconfig", found.kubeconfig or "none: the lab is down"),
-    ]
-    return rows + [(name, f"{'✓' if part.ok else '✗'} {part.detail}") for name, part in found.health.items()]
