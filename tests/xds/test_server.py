@@ -12,6 +12,7 @@ import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 from made_up import PARTS, PLACES, STAGES, ack, ask, nack, names, part, place, snapshot
 
+from meshlab.controlplane import manners
 from meshlab.identity import CertificateAuthority, Svid, new_svid
 from meshlab.mesh.identity import Identity
 from meshlab.xds import AdsServer, KeyPair, credentials
@@ -185,6 +186,8 @@ async def test_a_proxy_that_does_not_answer_is_named(running: Running, monkeypat
         assert running.server.silent() == {}
         monkeypatch.setattr("meshlab.xds.server._PATIENCE_SECONDS", 0.0)
         assert set(running.server.silent()) == {NODE}
+        (finding,) = manners.findings(running.server)
+        assert str(finding).startswith(f"ML370 proxy {NODE}: acknowledgement: it has been told something 0 s ago")
         await call.write(ack(response))
         await asyncio.wait_for(_until(lambda: not running.server.silent()), 5)
 
@@ -213,6 +216,9 @@ async def test_a_proxy_that_never_stops_asking_waits_and_the_others_do_not(
             status = await running.server.proxies.settled(calm, generation, timeout=5)
             assert status.settled == generation
         assert running.server.slowed() == [loud]
+        assert [(finding.code, finding.about) for finding in manners.findings(running.server)] == [
+            ("ML371", f"proxy {loud}")
+        ]
         flooding.cancel()
 
 
