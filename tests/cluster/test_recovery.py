@@ -17,6 +17,8 @@ from meshlab.lab import install, ready
 
 pytestmark = pytest.mark.e2e
 STREAM = "/apis/observe.meshlab.dev/v1alpha1/stream"
+SIDECARS = 6
+"""Of the demo: two bookstores, two clients, the warehouse and its stock."""
 
 
 @pytest.fixture
@@ -50,13 +52,13 @@ async def a_request_over_mtls(kube: Kube) -> None:
 
 async def test_after_a_kill_up_brings_every_pod_back_once_and_down_leaves_none(own: EmbeddedCluster) -> None:
     before = processes(own)
-    assert before["envoy"] == 5
+    assert before["envoy"] == SIDECARS
     for _ in range(2):
         running = own.state.daemon()
         assert running
         running[1].kill()
         running[1].wait(10)
-        assert processes(own)["envoy"] == 5, "pods outlive a daemon that is killed"
+        assert processes(own)["envoy"] == SIDECARS, "pods outlive a daemon that is killed"
         await install.start(own.name)
         assert processes(own) == before
         async with await Kube.connect(own.kubeconfig()) as kube:

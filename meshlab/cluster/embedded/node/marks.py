@@ -20,9 +20,14 @@ RUN = "MESHLAB_RUN"
 
 _PROC = Path("/proc")
 _ROUNDS = 50
+_ROUNDS_FOR_UNCLEAR = 10
+"""A program may have been started without any environment: that one is never clear."""
 _PAUSE_SECONDS = 0.01
-_SESSION, _START_TIME = 3, 19
+_EMPTY = frozenset({b""})
+_SESSION, _FLAGS, _START_TIME = 3, 6, 19
 """Positions in /proc/<pid>/stat after the program's name, which may hold spaces."""
+_KERNEL_THREAD = 0x00200000
+"""PF_KTHREAD (include/linux/sched.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +80,33 @@ def end_sealed(node: str, uid: str | None = None, run: str | None = None) -> int
     """
     marks = {NODE: node, POD_UID: uid, RUN: run}
     wanted = {f"{name}={value}".encode() for name, value in marks.items() if value is not None}
-    return _end(lambda pid: wanted <= _environment(pid))
+    unclear: set[int] = set()
+
+    def is_marked(pid: int) -> bool:
+        variables = _environment(pid)
+        if variables == _EMPTY and _is_program(pid):
+            unclear.add(pid)
+        return wanted <= variables
+
+    return _end(is_marked, unclear)
 
 
 def end_session(record: Record) -> int:
     """Kill the processes in the session of a recorded leader, itself included; none when the leader is gone."""
-    return _end(lambda pid: _session(pid) == record.pid and record.is_alive())
+    return _end(lambda pid: _session(pid) == record.pid and record.is_alive(), set())
 
 
-def _end(proof: Callable[[int], bool]) -> int:
+def _end(proof: Callable[[int], bool], unclear: set[int]) -> int:
     """Kill the processes of which the proof holds; how many there were.
 
-    Looks again until it finds none: one may have started another while it was looked for.
+    Looks again until it finds none: one may have started another while it was looked for. One that is just becoming
+    another program shows no environment for a moment; the proof names such as unclear, and they are looked at again.
     """
     ended: set[int] = set()
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS):
+        unclear.clear()
         found = _end_once(proof)
-        if not found:
+        if not found and (not unclear or turn >= _ROUNDS_FOR_UNCLEAR):
             break
         ended |= found
         time.sleep(_PAUSE_SECONDS)
@@ -133,6 +148,12 @@ def _environment(pid: int) -> set[bytes]:
 def _session(pid: int) -> int:
     stat = _stat(pid)
     return int(stat[_SESSION]) if stat else 0
+
+
+def _is_program(pid: int) -> bool:
+    """Whether it is neither a thread of the kernel nor over."""
+    stat = _stat(pid)
+    return bool(stat) and not int(stat[_FLAGS]) & _KERNEL_THREAD
 
 
 def _stat(pid: int) -> list[str]:
