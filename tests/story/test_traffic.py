@@ -97,7 +97,9 @@ async def applied(calm: Story) -> AsyncIterator[Story]:
 
 
 async def test_the_examples_limit_what_they_say(applied: Story, demo: RunningLab) -> None:
-    assert await calls(demo, "bookstore-v1", 10) == {"200": 3, "429": 7}
+    answers = await calls(demo, "bookstore-v1", 10)
+    # a connection from before the limit takes one call more, whose answer closes it
+    assert answers in ({"200": 3, "429": 7}, {"200": 4, "429": 6})
     assert await calls(demo, "bookstore-v1", 2, path="/buy-a-book/new") == {"200": 1, "503": 1}
     answers = await calls(demo, "bookstore-v2", 50, at_once=5)
     assert set(answers) == {"200", "503"}
